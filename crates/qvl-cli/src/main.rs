@@ -1,0 +1,2 @@
+//! The program `qvl`.
+fn main() {}
