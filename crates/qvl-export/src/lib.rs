@@ -1,1 +1,30 @@
-//! Under construction.
+//! From a checkpoint to a package: the three graphs, their weights and the files around them.
+//!
+//! The graphs are built node by node from the model's configuration, so every size that the architecture leaves free
+//! stays free: pictures of any size and number, sequences and batches of any length. Section numbers in the comments
+//! are those of `reference/SPEC.md`.
+//!
+//! * [`graph::vision`]: patches of pictures and video frames to features (§4)
+//! * [`graph::embedding`]: token ids, and features in the placeholders' place, to input embeddings (§5.1)
+//! * [`graph::text`]: input embeddings to logits, with a KV cache and DeepStack (§5)
+//!
+//! ```no_run
+//! use qvl_export::{ExportOptions, NoProgress, export};
+//!
+//! let options = ExportOptions::new("qwen3-vl-2b-onnx");
+//! let report = export("Qwen3-VL-2B-Instruct".as_ref(), &options, &NoProgress)?;
+//! println!("{} bytes", report.bytes);
+//! # Ok::<(), qvl_export::ExportError>(())
+//! ```
+
+mod error;
+mod export;
+mod files;
+pub mod graph;
+mod progress;
+mod weights;
+
+pub use error::ExportError;
+pub use export::{ExportOptions, ExportReport, export};
+pub use progress::{NoProgress, Progress, Stage};
+pub use qvl_package::Precision;

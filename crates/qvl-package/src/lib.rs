@@ -1,1 +1,27 @@
-//! Under construction.
+//! The package: one directory that holds a model as ONNX and everything that is needed to use it.
+//!
+//! ```text
+//! package/
+//!   package.json               this crate's manifest: what made the package, precision per graph, every file's size
+//!   genai_config.json          onnxruntime-genai's configuration
+//!   processor_config.json      onnxruntime-genai's picture pipeline
+//!   config.json, generation_config.json, tokenizer.json, …      as in the checkpoint
+//!   vision.onnx    + vision.onnx.data
+//!   embedding.onnx + embedding.onnx.data
+//!   text.onnx      + text.onnx.data
+//! ```
+//!
+//! [`Staging`] writes a package beside its target and puts it in place by renaming; [`PackageDir`] opens one and
+//! checks that it is whole. What the graphs compute is `qvl-export`'s business, how they are run is an engine's.
+
+mod directory;
+mod error;
+mod graph_file;
+mod manifest;
+mod staging;
+
+pub use directory::PackageDir;
+pub use error::PackageError;
+pub use graph_file::Graph;
+pub use manifest::{FileInfo, GraphInfo, LogitsRows, MANIFEST, Manifest, Precision, SourceInfo};
+pub use staging::{Staging, Target};

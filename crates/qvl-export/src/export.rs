@@ -1,0 +1,180 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use qvl_checkpoint::Checkpoint;
+use qvl_onnx::{DataType, Model, OnnxError};
+use qvl_package::{
+    FileInfo, Graph, GraphInfo, LogitsRows, Manifest, PackageError, Precision, SourceInfo, Staging, Target,
+};
+
+use crate::files::{copied, genai};
+use crate::graph::{self, TextGraph, VisionGraph};
+use crate::{ExportError, Progress, Stage};
+
+/// Choices about an export.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// The package's directory, which is made.
+    pub output: PathBuf,
+    /// Type of the text decoder's and the embedding's weights.
+    pub precision: Precision,
+    /// Type of the vision encoder's weights; `precision` if not given.
+    pub vision_precision: Option<Precision>,
+    /// Logits for all positions instead of the last: for evaluation.
+    pub all_logits: bool,
+    /// Replace a package that is there.
+    pub overwrite: bool,
+}
+
+impl ExportOptions {
+    /// A float16 package at `output`.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self {
+            output: output.into(),
+            precision: Precision::Fp16,
+            vision_precision: None,
+            all_logits: false,
+            overwrite: false,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone)]
+pub struct ExportReport {
+    /// The package.
+    pub path: PathBuf,
+    /// Size of all its files.
+    pub bytes: u64,
+}
+
+/// Exports the checkpoint at `checkpoint`, a directory or one safetensors file, to a package.
+///
+/// The package is written beside its target and takes the target's place when it is whole, so that at no moment a
+/// part of one can be mistaken for a package.
+///
+/// # Errors
+/// If the checkpoint cannot be used or the package not be written; the target is then as it was.
+pub fn export(
+    checkpoint: &Path,
+    options: &ExportOptions,
+    progress: &dyn Progress,
+) -> Result<ExportReport, ExportError> {
+    let target = Target::new(&options.output, options.overwrite)?;
+    let checkpoint = Checkpoint::open(checkpoint)?;
+    let staging = Staging::create(target)?;
+    let mut names = copied::copy(checkpoint.directory(), staging.path())?;
+    names.extend(write_settings(&checkpoint, staging.path())?);
+    for graph in Graph::ALL {
+        write_graph(&checkpoint, graph, options, staging.path(), progress)?;
+        names.extend([graph.file().to_owned(), graph.data_file().to_owned()]);
+    }
+    let source = source_info(&checkpoint, progress)?;
+    let manifest = Manifest {
+        format_version: Manifest::FORMAT_VERSION,
+        qvl_version: env!("CARGO_PKG_VERSION").to_owned(),
+        source,
+        graphs: Graph::ALL.into_iter().map(|graph| (graph.name().to_owned(), graph_info(graph, options))).collect(),
+        files: sizes(staging.path(), &names)?,
+    };
+    let bytes = manifest.files.values().map(|file| file.bytes).sum();
+    let path = staging.publish(&manifest)?;
+    Ok(ExportReport { path, bytes })
+}
+
+fn precision_of(graph: Graph, options: &ExportOptions) -> Precision {
+    match graph {
+        Graph::Vision => options.vision_precision.unwrap_or(options.precision),
+        Graph::Embedding | Graph::Text => options.precision,
+    }
+}
+
+fn logits(options: &ExportOptions) -> LogitsRows {
+    if options.all_logits { LogitsRows::All } else { LogitsRows::Last }
+}
+
+fn graph_info(graph: Graph, options: &ExportOptions) -> GraphInfo {
+    GraphInfo { precision: precision_of(graph, options), logits: (graph == Graph::Text).then(|| logits(options)) }
+}
+
+fn float(precision: Precision) -> DataType {
+    match precision {
+        Precision::Fp32 => DataType::Float32,
+        Precision::Fp16 => DataType::Float16,
+    }
+}
+
+fn build<'a>(checkpoint: &'a Checkpoint, graph: Graph, options: &ExportOptions) -> Result<Model<'a>, ExportError> {
+    let data_type = float(precision_of(graph, options));
+    match graph {
+        Graph::Vision => {
+            graph::vision(checkpoint, VisionGraph { float: data_type, features: float(options.precision) })
+        }
+        Graph::Embedding => graph::embedding(checkpoint, data_type),
+        Graph::Text => graph::text(checkpoint, TextGraph { float: data_type, logits: logits(options) }),
+    }
+}
+
+fn write_graph(
+    checkpoint: &Checkpoint,
+    graph: Graph,
+    options: &ExportOptions,
+    package: &Path,
+    progress: &dyn Progress,
+) -> Result<(), ExportError> {
+    let model = build(checkpoint, graph, options)?;
+    let stage = match graph {
+        Graph::Vision => Stage::Vision,
+        Graph::Embedding => Stage::Embedding,
+        Graph::Text => Stage::Text,
+    };
+    progress.start(stage, model.weight_bytes());
+    let advance = |bytes| {
+        progress.advance(bytes);
+        !progress.is_cancelled()
+    };
+    let written = model.write(&package.join(graph.file()), &package.join(graph.data_file()), &advance);
+    written.map_err(|error| match error {
+        OnnxError::Stopped => ExportError::Cancelled,
+        other => other.into(),
+    })
+}
+
+fn write_settings(checkpoint: &Checkpoint, package: &Path) -> Result<[String; 2], ExportError> {
+    let settings = genai::Settings::read(package)?;
+    let files = [
+        (genai::GENAI_CONFIG, genai::genai_config(checkpoint.config(), &settings)),
+        (genai::PROCESSOR_CONFIG, genai::processor_config(checkpoint.config(), &settings)),
+    ];
+    for (name, value) in &files {
+        let path = package.join(name);
+        fs::write(&path, format!("{value:#}\n")).map_err(|e| PackageError::io(path, e))?;
+    }
+    Ok(files.map(|(name, _)| name.to_owned()))
+}
+
+fn source_info(checkpoint: &Checkpoint, progress: &dyn Progress) -> Result<SourceInfo, ExportError> {
+    let shards = checkpoint.shards();
+    progress.start(Stage::Hash, shards.iter().map(|shard| shard.bytes).sum());
+    let hashes = checkpoint.sha256(&|bytes| progress.advance(bytes))?;
+    if progress.is_cancelled() {
+        return Err(ExportError::Cancelled);
+    }
+    let files = hashes.into_iter().map(|file| (file.name, FileInfo { bytes: file.bytes, sha256: Some(file.sha256) }));
+    let directory = fs::canonicalize(checkpoint.directory()).unwrap_or_else(|_| checkpoint.directory().to_path_buf());
+    Ok(SourceInfo {
+        name: directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        model_type: checkpoint.config().model_type.as_str().to_owned(),
+        files: files.collect(),
+    })
+}
+
+fn sizes(package: &Path, names: &[String]) -> Result<BTreeMap<String, FileInfo>, ExportError> {
+    let size = |name: &String| {
+        let path = package.join(name);
+        let bytes = fs::metadata(&path).map_err(|e| PackageError::io(path, e))?.len();
+        Ok((name.clone(), FileInfo { bytes, sha256: None }))
+    };
+    names.iter().map(size).collect()
+}

@@ -1,0 +1,4 @@
+//! The package's files beside the graphs.
+
+pub(crate) mod copied;
+pub(crate) mod genai;

@@ -1,0 +1,133 @@
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use qvl_checkpoint::Config;
+
+use crate::graph_file::check_external_data;
+use crate::{FileInfo, Graph, MANIFEST, Manifest, PackageError};
+
+/// Largest manifest that is read; real ones have a few kilobytes.
+const MANIFEST_LIMIT: u64 = 16 << 20;
+
+/// Largest ONNX file that is read; the graphs of the largest published size have about two megabytes.
+const GRAPH_LIMIT: u64 = 256 << 20;
+
+/// A package that was found whole: every file of its manifest is there, plain and of the size that was written.
+#[derive(Debug, Clone)]
+pub struct PackageDir {
+    path: PathBuf,
+    manifest: Manifest,
+    config: Config,
+}
+
+impl PackageDir {
+    /// Opens the package at `path` and checks its files.
+    ///
+    /// # Errors
+    /// If there is no package, a file is missing, truncated or no plain file, or the configuration is not usable.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PackageError> {
+        let path = path.as_ref().to_path_buf();
+        let manifest = read_manifest(&path)?;
+        let problems = problems_of(&path, &manifest)?;
+        if !problems.is_empty() {
+            return Err(PackageError::Damaged { path, problems });
+        }
+        let config_path = path.join("config.json");
+        let config = Config::read(&config_path).map_err(|source| PackageError::Config { path: config_path, source })?;
+        Ok(Self { path, manifest, config })
+    }
+
+    /// Whether `path` looks like a package: it holds a manifest.
+    pub fn is_package(path: &Path) -> bool {
+        path.join(MANIFEST).is_file()
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The package's manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The model's dimensions.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Path of a graph's ONNX file.
+    pub fn graph(&self, graph: Graph) -> PathBuf {
+        self.path.join(graph.file())
+    }
+}
+
+fn read_manifest(package: &Path) -> Result<Manifest, PackageError> {
+    let path = package.join(MANIFEST);
+    if !path.is_file() {
+        fs::metadata(package).map_err(|e| PackageError::io(package, e))?;
+        return Err(PackageError::NotAPackage { path: package.to_path_buf() });
+    }
+    let manifest_error = |reason: String| PackageError::Manifest { path: path.clone(), reason };
+    let mut text = String::new();
+    fs::File::open(&path)
+        .and_then(|file| file.take(MANIFEST_LIMIT).read_to_string(&mut text))
+        .map_err(|e| PackageError::io(&path, e))?;
+    // The version is read by itself first: a newer format may not parse as this one.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let version: Version = serde_json::from_str(&text).map_err(|e| manifest_error(e.to_string()))?;
+    if version.format_version > Manifest::FORMAT_VERSION {
+        return Err(PackageError::NewerFormat {
+            path,
+            found: version.format_version,
+            supported: Manifest::FORMAT_VERSION,
+        });
+    }
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|e| manifest_error(e.to_string()))?;
+    for graph in Graph::ALL {
+        if !manifest.graphs.contains_key(graph.name()) {
+            return Err(manifest_error(format!("`graphs` does not describe the {} graph", graph.name())));
+        }
+        for name in [graph.file(), graph.data_file()] {
+            if !manifest.files.contains_key(name) {
+                return Err(manifest_error(format!("`files` does not list {name}")));
+            }
+        }
+    }
+    Ok(manifest)
+}
+
+fn problems_of(package: &Path, manifest: &Manifest) -> Result<Vec<String>, PackageError> {
+    let mut problems: Vec<String> =
+        manifest.files.iter().filter_map(|(name, expected)| file_problem(package, name, expected)).collect();
+    if problems.is_empty() {
+        for graph in Graph::ALL {
+            problems.extend(check_external_data(package, graph)?);
+        }
+    }
+    Ok(problems)
+}
+
+fn file_problem(package: &Path, name: &str, expected: &FileInfo) -> Option<String> {
+    let is_plain_name =
+        Path::new(name).components().count() == 1 && Path::new(name).file_name().is_some_and(|n| n == name);
+    if !is_plain_name {
+        return Some(format!("`{name}` is not a plain file name"));
+    }
+    if name.ends_with(".onnx") && expected.bytes > GRAPH_LIMIT {
+        return Some(format!("{name} is larger than any graph of this model"));
+    }
+    match fs::symlink_metadata(package.join(name)) {
+        Err(_) => Some(format!("{name} is missing")),
+        Ok(found) if !found.is_file() => Some(format!("{name} is not a plain file")),
+        Ok(found) if found.len() != expected.bytes => {
+            Some(format!("{name} has {} bytes instead of {}", found.len(), expected.bytes))
+        }
+        Ok(_) => None,
+    }
+}

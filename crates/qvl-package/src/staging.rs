@@ -1,0 +1,189 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{MANIFEST, Manifest, PackageDir, PackageError};
+
+/// Marks the directories in which packages are being written.
+const STAGING_MARK: &str = ".qvl-partial-";
+
+/// Held locked in a staging directory for as long as its writer lives.
+const LOCK: &str = ".lock";
+
+/// Tells apart the staging directories of one process.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+
+/// Where a package is to go, checked before anything is written.
+#[derive(Debug, Clone)]
+pub struct Target {
+    path: PathBuf,
+    parent: PathBuf,
+    name: String,
+}
+
+impl Target {
+    /// Checks that a package may be written at `path`: it is free, an empty directory or, with `overwrite`, a package.
+    ///
+    /// # Errors
+    /// [`PackageError::Exists`] or [`PackageError::NotReplaceable`] if something is there that would be lost.
+    pub fn new(path: &Path, overwrite: bool) -> Result<Self, PackageError> {
+        let absolute = std::path::absolute(path).map_err(|e| PackageError::io(path, e))?;
+        let not_a_name = || PackageError::io(path, io::Error::other("is not a directory name that can be made"));
+        let name = absolute.file_name().and_then(|n| n.to_str()).ok_or_else(not_a_name)?.to_owned();
+        let parent = absolute.parent().ok_or_else(not_a_name)?.to_path_buf();
+        match fs::symlink_metadata(&absolute) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(PackageError::io(absolute, e)),
+            Ok(_) if PackageDir::is_package(&absolute) => {
+                if !overwrite {
+                    return Err(PackageError::Exists { path: absolute });
+                }
+            }
+            Ok(found) => {
+                let is_empty =
+                    found.is_dir() && fs::read_dir(&absolute).is_ok_and(|mut entries| entries.next().is_none());
+                if !is_empty {
+                    return Err(PackageError::NotReplaceable { path: absolute });
+                }
+            }
+        }
+        Ok(Self { path: absolute, parent, name })
+    }
+}
+
+/// A package while it is written: a directory beside its target that takes the target's place when it is whole.
+///
+/// Dropped before [`Staging::publish`], it removes what was written. A writer that was killed leaves its directory
+/// behind; the next one with the same target removes it.
+#[derive(Debug)]
+pub struct Staging {
+    target: Target,
+    directory: PathBuf,
+    lock: Option<File>,
+}
+
+impl Staging {
+    /// Makes the directory, and removes those of writers with the same target that were killed.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn create(target: Target) -> Result<Self, PackageError> {
+        fs::create_dir_all(&target.parent).map_err(|e| PackageError::io(&target.parent, e))?;
+        let prefix = format!(".{}{STAGING_MARK}", target.name);
+        remove_abandoned(&target.parent, &prefix);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let directory = target.parent.join(format!("{prefix}{}-{serial}", std::process::id()));
+        fs::create_dir(&directory).map_err(|e| PackageError::io(&directory, e))?;
+        let lock_path = directory.join(LOCK);
+        let mut staging = Self { target, directory, lock: None };
+        let lock =
+            File::create(&lock_path).and_then(|f| f.lock().map(|()| f)).map_err(|e| PackageError::io(&lock_path, e))?;
+        staging.lock = Some(lock);
+        Ok(staging)
+    }
+
+    /// The directory to write into.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes the manifest, makes sure that every file is on the disk, and renames the directory into place.
+    ///
+    /// # Errors
+    /// If a file cannot be flushed or the directory cannot be renamed; the target is then as it was.
+    pub fn publish(mut self, manifest: &Manifest) -> Result<PathBuf, PackageError> {
+        let path = self.directory.join(MANIFEST);
+        let text = serde_json::to_string_pretty(manifest)
+            .map_err(|e| PackageError::Manifest { path: path.clone(), reason: e.to_string() })?;
+        fs::write(&path, text + "\n").map_err(|e| PackageError::io(&path, e))?;
+        for name in manifest.files.keys().map(String::as_str).chain([MANIFEST]) {
+            let path = self.directory.join(name);
+            File::open(&path).and_then(|f| f.sync_all()).map_err(|e| PackageError::io(&path, e))?;
+        }
+        // Elsewhere the lock is kept until the name has changed, so that nobody takes the directory for abandoned;
+        // Windows does not rename a directory in which a file is open.
+        if cfg!(windows) {
+            self.lock = None;
+        }
+        self.replace_target()?;
+        self.lock = None;
+        let lock_path = self.target.path.join(LOCK);
+        fs::remove_file(&lock_path).map_err(|e| PackageError::io(&lock_path, e))?;
+        Ok(self.target.path.clone())
+    }
+
+    fn replace_target(&self) -> Result<(), PackageError> {
+        let (new, old) = (&self.directory, &self.target.path);
+        match fs::symlink_metadata(old) {
+            Err(_) => {}
+            // An empty directory gives way to a rename by itself on Unix, and has nothing to lose elsewhere.
+            Ok(_) if fs::remove_dir(old).is_ok() => {}
+            Ok(_) => return swap(new, old).map_err(|e| PackageError::io(old, e)),
+        }
+        fs::rename(new, old).map_err(|e| PackageError::io(old, e))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        self.lock = None;
+        if let Err(error) = fs::remove_dir_all(&self.directory)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.directory.display(), %error, "an unfinished package could not be removed");
+        }
+    }
+}
+
+/// Exchanges two directories in one step, so that at every moment a whole package has the target's name.
+///
+/// The old one is then under the staging name and is removed when the [`Staging`] is dropped.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn swap(new: &Path, old: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(()),
+        // Some network and overlay file systems cannot exchange.
+        Err(_) => move_aside(new, old),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn swap(new: &Path, old: &Path) -> io::Result<()> {
+    move_aside(new, old)
+}
+
+/// Replaces a directory in two steps; killed in between, no package is there, which a second export mends.
+fn move_aside(new: &Path, old: &Path) -> io::Result<()> {
+    let mut aside = new.as_os_str().to_owned();
+    aside.push("-old");
+    let aside = PathBuf::from(aside);
+    fs::rename(old, &aside)?;
+    if let Err(error) = fs::rename(new, old) {
+        fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    fs::remove_dir_all(&aside)
+}
+
+/// Removes staging directories whose writer is gone: their lock can be taken.
+fn remove_abandoned(parent: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            continue;
+        }
+        let directory = entry.path();
+        let is_abandoned = match File::open(directory.join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // What an exchange left behind has no lock any more; a directory made this instant has no manifest yet.
+            Err(_) => directory.join(MANIFEST).is_file(),
+        };
+        if is_abandoned && let Err(error) = fs::remove_dir_all(&directory) {
+            tracing::warn!(path = %directory.display(), %error, "an abandoned package could not be removed");
+        }
+    }
+}
