@@ -244,3 +244,79 @@ fn encode_f16(values: &[f32], out: &mut [u8]) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Fills a whole tensor in stretches of `rows` rows.
+    fn stretches(source: &Matrices<'_>, matrices: usize, rows: usize) -> Vec<f32> {
+        let row = source.columns * source.to.size();
+        let mut bytes = vec![0; matrices * source.rows * row];
+        for (i, stretch) in bytes.chunks_mut(rows * row).enumerate() {
+            source.fill(i * rows * source.columns, stretch).unwrap();
+        }
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    fn read(tensor: &Tensor<'_>) -> Vec<f32> {
+        let mut values = vec![0.0; tensor.len()];
+        tensor.read_f32(0, &mut values);
+        values
+    }
+
+    #[test]
+    fn experts_are_transposed_and_interleaved_in_any_stretches() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/tiny/moe");
+        let checkpoint = Checkpoint::open(&directory).unwrap();
+        let name = "model.language_model.layers.0.mlp.experts.gate_up_proj";
+        let tensor = checkpoint.tensor(name).unwrap();
+        let [experts, columns, rows] = *tensor.shape() else { panic!("{:?}", tensor.shape()) };
+        let original = read(&tensor);
+        let source = Matrices { tensor, to: DataType::Float32, rows, columns, transposed: true, interleaved: true };
+        for stretch in [1, 3, 7, rows, experts * rows] {
+            let values = stretches(&source, experts, stretch);
+            for e in 0..experts {
+                for r in 0..rows {
+                    let from = r / 2 + (r % 2) * (rows / 2);
+                    for c in [0, 1, columns - 1] {
+                        let expected = original[(e * columns + c) * rows + from];
+                        assert_eq!(values[(e * rows + r) * columns + c], expected, "expert {e}, row {r}, column {c}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_expert_layouts_give_the_same_weights() {
+        let read_all = |layout: &str, transposed: bool| {
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/tiny").join(layout);
+            let checkpoint = Checkpoint::open(&directory).unwrap();
+            let moe = checkpoint.config().text.moe.clone().unwrap();
+            let hidden = checkpoint.config().text.hidden_size;
+            let both = [
+                ("gate_up_proj", 2 * moe.moe_intermediate_size, hidden),
+                ("down_proj", hidden, moe.moe_intermediate_size),
+            ];
+            both.map(|(part, rows, columns)| {
+                let tensor = checkpoint.tensor(&format!("model.language_model.layers.1.mlp.experts.{part}")).unwrap();
+                let interleaved = part == "gate_up_proj";
+                let source = Matrices { tensor, to: DataType::Float32, rows, columns, transposed, interleaved };
+                stretches(&source, moe.num_experts, 5)
+            })
+        };
+        assert_eq!(read_all("moe", true), read_all("moe-resaved5x", false));
+    }
+
+    #[test]
+    fn float16_holds_what_it_can_and_says_what_it_cannot() {
+        let mut out = [0; 6];
+        encode(&[1.0, -65504.0, f32::INFINITY], DataType::Float16, &mut out).unwrap();
+        assert_eq!(out, [0x00, 0x3c, 0xff, 0xfb, 0x00, 0x7c]);
+        let error = encode(&[1.0, 70000.0], DataType::Float16, &mut out[..4]).unwrap_err();
+        assert_eq!(error, "the value 70000 is beyond float16's range; export with --precision fp32");
+    }
+}

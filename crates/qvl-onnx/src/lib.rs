@@ -10,7 +10,7 @@
 //! let y = graph.add("y", &x, &one)?;
 //! graph.output("y", &y)?;
 //! let model = graph.finish("example");
-//! assert_eq!(model.proto().graph.as_ref().map(|g| g.node.len()), Some(2));
+//! assert_eq!(model.proto().graph.as_ref().map(|g| g.node.len()), Some(1));
 //! # Ok(())
 //! # }
 //! ```

@@ -123,10 +123,10 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if bytes > 0 {
         use rustix::io::Errno;
-        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
-            Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => return Err(error.into()),
-            // Other file systems than the usual ones may not know how to; then the writes themselves will tell.
-            Ok(()) | Err(_) => {}
+        let reserved = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes);
+        // File systems that do not know how to are no reason to stop: then the writes themselves will tell.
+        if let Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) = reserved {
+            return Err(error.into());
         }
     }
     file.set_len(bytes)

@@ -1,0 +1,62 @@
+//! What the graph builder refuses.
+
+use qvl_onnx::{DataType, GraphBuilder, OnnxError, WeightSource, shape};
+
+struct Zeros;
+
+impl WeightSource for Zeros {
+    fn fill(&self, _first: usize, out: &mut [u8]) -> Result<(), String> {
+        out.fill(0);
+        Ok(())
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_named() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("x", DataType::Float32, shape!["rows", 3]).unwrap();
+    let w = g.weight("w", DataType::Float32, &[4, 2], Zeros).unwrap();
+    let error = g.within("layer", |g| g.matmul("product", &x, &w)).unwrap_err();
+    assert_eq!(error.to_string(), "node `layer.product` (MatMul): `x` float32[rows, 3] times `w` float32[4, 2]");
+}
+
+#[test]
+fn types_that_do_not_fit_are_named() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("x", DataType::Float32, shape!["rows", 3]).unwrap();
+    let n = g.input("n", DataType::Int64, shape![3]).unwrap();
+    let error = g.add("sum", &x, &n).unwrap_err();
+    assert_eq!(error.to_string(), "node `sum` (Add): `x` float32[rows, 3] does not fit `n` int64[3]");
+}
+
+#[test]
+fn names_are_given_once() {
+    let mut g = GraphBuilder::new();
+    g.input("x", DataType::Float32, shape![1]).unwrap();
+    let error = g.input("x", DataType::Float32, shape![1]).unwrap_err();
+    assert_eq!(error.to_string(), "the name `x` is given twice");
+}
+
+#[test]
+fn values_of_a_loop_end_with_it() {
+    let mut g = GraphBuilder::new();
+    let count = g.scalar_i64(2).unwrap();
+    let mut inner = None;
+    let joined = g.concat_loop("joined", &count, "rows", DataType::Int64, |g, step| {
+        let row = g.reshape("row", step, &[1], shape![1])?;
+        inner = Some(row.clone());
+        Ok::<_, OnnxError>(row)
+    });
+    let joined = joined.unwrap();
+    assert_eq!(joined.shape, shape!["rows"]);
+    let error = g.add("sum", &joined, &inner.unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "`row` is not known where it is used");
+}
+
+#[test]
+fn a_constant_is_stored_once() {
+    let mut g = GraphBuilder::new();
+    let (first, second) = (g.ints(&[1, 2]).unwrap(), g.ints(&[1, 2]).unwrap());
+    assert_eq!(first.name, second.name);
+    assert_ne!(first.name, g.ints(&[2, 1]).unwrap().name);
+}

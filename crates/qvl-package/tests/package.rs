@@ -1,0 +1,218 @@
+//! Opening damaged packages, and replacing whole ones.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use qvl_onnx::{DataType, GraphBuilder, WeightSource, shape};
+use qvl_package::{FileInfo, Graph, GraphInfo, Manifest, PackageDir, Precision, SourceInfo, Staging, Target};
+
+struct Ones;
+
+impl WeightSource for Ones {
+    fn fill(&self, _first: usize, out: &mut [u8]) -> Result<(), String> {
+        out.fill(1);
+        Ok(())
+    }
+}
+
+const CONFIG: &str = include_str!("../../../reference/tiny/dense-tied/config.json");
+
+/// Writes a package of three graphs that do nothing; `mark` tells one from another.
+fn write_package(path: &Path, overwrite: bool, mark: &str) -> Result<PathBuf, qvl_package::PackageError> {
+    let staging = Staging::create(Target::new(path, overwrite)?)?;
+    fs::write(staging.path().join("config.json"), CONFIG).unwrap();
+    for graph in Graph::ALL {
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", DataType::Float32, shape![1]).unwrap();
+        g.weight("w", DataType::Float32, &[3000], Ones).unwrap();
+        g.output("y", &x).unwrap();
+        let files = (staging.path().join(graph.file()), staging.path().join(graph.data_file()));
+        g.finish("test").write(&files.0, &files.1, &|_| true).unwrap();
+    }
+    let info = |name: String| {
+        let bytes = fs::metadata(staging.path().join(&name)).unwrap().len();
+        (name, FileInfo { bytes, sha256: None })
+    };
+    let graphs =
+        Graph::ALL.iter().map(|g| (g.name().to_owned(), GraphInfo { precision: Precision::Fp32, logits: None }));
+    let names = Graph::ALL.iter().flat_map(|g| [g.file(), g.data_file()]).chain(["config.json"]).map(str::to_owned);
+    let manifest = Manifest {
+        format_version: Manifest::FORMAT_VERSION,
+        qvl_version: "test".into(),
+        source: SourceInfo { name: mark.into(), model_type: "qwen3_vl".into(), files: Default::default() },
+        graphs: graphs.collect(),
+        files: names.map(info).collect(),
+    };
+    staging.publish(&manifest)
+}
+
+fn package() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("package");
+    write_package(&path, false, "first").unwrap();
+    (directory, path)
+}
+
+fn error_of(path: &Path) -> String {
+    PackageDir::open(path).unwrap_err().to_string()
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_whole_package_opens() {
+    let (_directory, path) = package();
+    let package = PackageDir::open(&path).unwrap();
+    assert_eq!(package.config().text.num_hidden_layers, 4);
+    assert_eq!(package.manifest().source.name, "first");
+    assert!(!entries(&path).contains(&".lock".to_owned()));
+}
+
+#[test]
+fn something_else_is_not_a_package() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = error_of(directory.path());
+    assert!(error.ends_with("it has no package.json; make one with `qvl export CHECKPOINT -o DIR`"), "{error}");
+    let error = error_of(&directory.path().join("nowhere"));
+    assert!(error.contains("nowhere: No such file"), "{error}");
+}
+
+#[test]
+fn all_damage_is_listed() {
+    let (_directory, path) = package();
+    fs::remove_file(path.join("text.onnx.data")).unwrap();
+    fs::OpenOptions::new().write(true).open(path.join("vision.onnx.data")).unwrap().set_len(100).unwrap();
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx.data is missing, vision.onnx.data has 100 bytes instead of 12000"), "{error}");
+    assert!(error.ends_with("; export it again"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_refused() {
+    let (directory, path) = package();
+    fs::rename(path.join("text.onnx.data"), directory.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", path.join("text.onnx.data")).unwrap();
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx.data is not a plain file"), "{error}");
+}
+
+/// Changes a graph's file, and its size in the manifest with it.
+fn edit_graph(path: &Path, edit: impl FnOnce(&mut qvl_onnx::proto::ModelProto)) {
+    use prost::Message;
+    let file = path.join("text.onnx");
+    let mut model = qvl_onnx::proto::ModelProto::read(&fs::read(&file).unwrap()).unwrap();
+    edit(&mut model);
+    fs::write(&file, model.encode_to_vec()).unwrap();
+    let manifest_path = path.join("package.json");
+    let mut manifest: Manifest = serde_json::from_str(&fs::read_to_string(&manifest_path).unwrap()).unwrap();
+    manifest.files.get_mut("text.onnx").unwrap().bytes = fs::metadata(&file).unwrap().len();
+    fs::write(&manifest_path, serde_json::to_string(&manifest).unwrap()).unwrap();
+}
+
+#[test]
+fn weights_outside_the_package_are_refused() {
+    let (_directory, path) = package();
+    edit_graph(&path, |model| {
+        let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+        tensor.external_data.iter_mut().find(|e| e.key == "location").unwrap().value = "../../etc/passwd".into();
+    });
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx: w is stored in `../../etc/passwd`, not in text.onnx.data"), "{error}");
+}
+
+#[test]
+fn weights_beyond_the_file_are_refused() {
+    let (_directory, path) = package();
+    edit_graph(&path, |model| {
+        let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+        tensor.external_data.iter_mut().find(|e| e.key == "offset").unwrap().value = u64::MAX.to_string();
+    });
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx: w ends beyond text.onnx.data"), "{error}");
+}
+
+#[test]
+fn a_manifest_names_files_inside_only() {
+    let (_directory, path) = package();
+    let manifest_path = path.join("package.json");
+    let text = fs::read_to_string(&manifest_path).unwrap().replace("\"config.json\"", "\"../config.json\"");
+    fs::write(&manifest_path, text).unwrap();
+    let error = error_of(&path);
+    assert!(error.contains("`../config.json` is not a plain file name"), "{error}");
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let (_directory, path) = package();
+    fs::write(path.join("package.json"), r#"{"format_version": 99}"#).unwrap();
+    let error = error_of(&path);
+    assert!(error.ends_with("package format 99 is newer than this program's (1); use a newer qvl"), "{error}");
+}
+
+#[test]
+fn a_package_is_replaced_only_on_demand() {
+    let (directory, path) = package();
+    let error = write_package(&path, false, "second").unwrap_err().to_string();
+    assert!(error.ends_with("already holds a package; give --force to replace it"), "{error}");
+    write_package(&path, true, "second").unwrap();
+    assert_eq!(PackageDir::open(&path).unwrap().manifest().source.name, "second");
+    assert_eq!(entries(directory.path()), ["package"]);
+}
+
+#[test]
+fn nothing_else_is_ever_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("photos");
+    fs::create_dir(&path).unwrap();
+    write_package(&path, false, "in an empty directory").unwrap();
+    let other = directory.path().join("more photos");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("cat.jpg"), "meow").unwrap();
+    let error = write_package(&other, true, "over photos").unwrap_err().to_string();
+    assert!(error.contains("is not a qvl package; choose another directory"), "{error}");
+    assert_eq!(entries(&other), ["cat.jpg"]);
+}
+
+#[test]
+fn what_a_killed_writer_left_is_removed_and_a_living_one_kept() {
+    let (directory, path) = package();
+    let abandoned = directory.path().join(".package.qvl-partial-1-0");
+    fs::create_dir(&abandoned).unwrap();
+    fs::write(abandoned.join(".lock"), "").unwrap();
+    let living = Staging::create(Target::new(&path, true).unwrap()).unwrap();
+    assert!(!abandoned.exists());
+    write_package(&path, true, "second").unwrap();
+    assert!(living.path().exists());
+    let living_path = living.path().to_path_buf();
+    drop(living);
+    assert!(!living_path.exists());
+    assert_eq!(PackageDir::open(&path).unwrap().manifest().source.name, "second");
+}
+
+#[test]
+fn exports_to_one_target_at_once_leave_one_whole_package() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("package");
+    write_package(&path, false, "first").unwrap();
+    std::thread::scope(|scope| {
+        for i in 0..4 {
+            let path = &path;
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    write_package(path, true, &format!("writer {i}")).unwrap();
+                }
+            });
+        }
+        for _ in 0..50 {
+            assert!(PackageDir::is_package(&path) || !cfg!(target_os = "linux"));
+        }
+    });
+    PackageDir::open(&path).unwrap();
+    assert_eq!(entries(directory.path()), ["package"]);
+}
