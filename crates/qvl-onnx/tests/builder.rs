@@ -1,5 +1,7 @@
 //! What the graph builder refuses.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use qvl_onnx::{DataType, GraphBuilder, OnnxError, WeightSource, shape};
 
 struct Zeros;

@@ -1,5 +1,7 @@
 //! Opening damaged packages, and replacing whole ones.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
