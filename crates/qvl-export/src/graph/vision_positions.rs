@@ -52,7 +52,7 @@ impl FramePatches {
         let row = AxisTaps::new(g, "row", &self.rows, &self.height, side)?;
         let column = AxisTaps::new(g, "column", &self.columns, &self.width, side)?;
         let stride = g.scalar_i64(side as i64)?;
-        let mut sum: Option<Value> = None;
+        let mut parts = Vec::new();
         for (r, (row_index, row_weight)) in row.taps().into_iter().enumerate() {
             for (c, (column_index, column_weight)) in column.taps().into_iter().enumerate() {
                 let name = |part: &str| format!("tap{r}{c}.{part}");
@@ -61,14 +61,12 @@ impl FramePatches {
                 let entry = g.gather(&name("entry"), table, &index, 0)?;
                 let weight = g.mul(&name("weight"), row_weight, column_weight)?;
                 let weight = g.reshape(&name("weight_column"), &weight, &[-1, 1], shape![FRAME, 1])?;
-                let part = g.mul(&name("part"), &entry, &weight)?;
-                sum = Some(match sum {
-                    None => part,
-                    Some(sum) => g.add(&name("sum"), &sum, &part)?,
-                });
+                parts.push(g.mul(&name("part"), &entry, &weight)?);
             }
         }
-        sum.ok_or_else(|| OnnxError::UnknownValue { name: "position embedding".into() })
+        let upper = g.add("upper", &parts[0], &parts[1])?;
+        let lower = g.add("lower", &upper, &parts[2])?;
+        g.add("position_embedding", &lower, &parts[3])
     }
 
     /// The rotary angles, rows' in the first half and columns' in the second, [patches, head size / 2] float32.
