@@ -1,0 +1,60 @@
+use std::time::Duration;
+
+use qvl_checkpoint::{Config, Grid};
+
+use crate::{EngineError, Features, Logits, Prefill, SequenceId};
+
+/// Something that can run a package.
+///
+/// Sequences are independent of each other; any number may be open, and steps of several may be interleaved. A call
+/// that fails leaves the sequence as it was.
+pub trait Engine: Send {
+    /// The model's dimensions.
+    fn config(&self) -> &Config;
+
+    /// Time spent so far on opening graphs, those that are opened late included.
+    fn load_time(&self) -> Duration;
+
+    /// Runs the vision tower over pictures and videos of any sizes.
+    ///
+    /// `pixel_values` holds the patches of all of them, one row of `channels · temporal patch · patch²` values each, in
+    /// the order of `grids`. The features come in the same order.
+    ///
+    /// # Errors
+    /// If the grids do not fit the pixel values or cannot be merged, or the graph fails.
+    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError>;
+
+    /// Opens an empty sequence that is expected to hold `capacity` tokens. It grows when more come; what is expected
+    /// saves the growing.
+    ///
+    /// # Errors
+    /// If the capacity is beyond the model's context, or the memory for it is not there.
+    fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError>;
+
+    /// Appends a prompt, or a further part of one, to what the sequence holds.
+    ///
+    /// The last row of the result is for the next token; a package with logits for all positions gives a row for each
+    /// token of the prompt.
+    ///
+    /// # Errors
+    /// If the prompt is empty, does not fit the context, or is not [consistent](Prefill).
+    fn prefill(&mut self, sequence: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError>;
+
+    /// Appends one token at `position`, on all three axes, and returns the logits of the next.
+    ///
+    /// # Errors
+    /// If the context is full or the token is not of the vocabulary.
+    fn decode(&mut self, sequence: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError>;
+
+    /// Forgets all but the first `len` tokens.
+    ///
+    /// # Errors
+    /// If the sequence holds fewer.
+    fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), EngineError>;
+
+    /// Number of tokens that a sequence holds; `None` if there is no such sequence.
+    fn len(&self, sequence: SequenceId) -> Option<usize>;
+
+    /// Closes a sequence and frees its memory. Does nothing if there is no such sequence.
+    fn close_sequence(&mut self, sequence: SequenceId);
+}

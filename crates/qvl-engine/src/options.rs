@@ -1,0 +1,46 @@
+use std::path::PathBuf;
+use std::thread;
+
+use crate::Device;
+
+/// How an engine runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// What runs the graphs.
+    pub device: Device,
+    /// Threads for the work on the processor; `None` for one on each core that the process may use.
+    pub threads: Option<usize>,
+    /// The ONNX Runtime library; `None` to [search](crate::runtime) for it.
+    pub ort_library: Option<PathBuf>,
+    /// Most tokens of a prompt that are run at once. More need more memory and, beyond some hundred, save no time.
+    pub prefill_chunk: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { device: Device::default(), threads: None, ort_library: None, prefill_chunk: 512 }
+    }
+}
+
+impl EngineOptions {
+    /// The number of threads, at least one.
+    pub(crate) fn thread_count(&self) -> usize {
+        // Two threads on one core's halves slow each other down, so cores are counted; the affinity mask and the
+        // container's quota are in what is available.
+        let per_core = || thread::available_parallelism().map_or(1, usize::from).min(num_cpus::get_physical());
+        self.threads.unwrap_or_else(per_core).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_count_is_what_was_asked_for_or_sensible() {
+        let options = EngineOptions::default();
+        assert!((1..=num_cpus::get()).contains(&options.thread_count()));
+        assert_eq!(EngineOptions { threads: Some(7), ..options.clone() }.thread_count(), 7);
+        assert_eq!(EngineOptions { threads: Some(0), ..options }.thread_count(), 1);
+    }
+}

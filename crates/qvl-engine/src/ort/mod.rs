@@ -1,0 +1,159 @@
+//! The engine that runs the three graphs with ONNX Runtime.
+
+mod embedding;
+mod kv_cache;
+mod opener;
+mod provider;
+mod tensor;
+mod text;
+mod vision;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use qvl_checkpoint::{Config, Grid};
+use qvl_package::{Graph, LogitsRows, PackageDir};
+
+use self::embedding::Embedding;
+use self::opener::Opener;
+use self::text::{Sequence, TextDecoder};
+use self::vision::VisionEncoder;
+use crate::prefill::{Chunk, check_tokens};
+use crate::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId};
+
+/// A package that ONNX Runtime runs.
+pub(crate) struct OrtEngine {
+    package: PackageDir,
+    opener: Opener,
+    embedding: Embedding,
+    text: TextDecoder,
+    /// Opened when the first picture comes: a talk without pictures needs no vision tower in memory.
+    vision: Option<VisionEncoder>,
+    sequences: HashMap<SequenceId, Sequence>,
+    next_sequence: u64,
+    prefill_chunk: usize,
+    load_time: Duration,
+}
+
+impl OrtEngine {
+    /// Opens the graphs that every prompt needs.
+    pub(crate) fn open(package: &PackageDir, options: &EngineOptions) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let opener = Opener::new(options)?;
+        let embedding = Embedding::open(&opener, &package.graph(Graph::Embedding), package.config())?;
+        let logits = package.manifest().graphs.get(Graph::Text.name()).and_then(|graph| graph.logits);
+        let gives_all_rows = logits == Some(LogitsRows::All);
+        let text = TextDecoder::open(&opener, &package.graph(Graph::Text), package.config(), gives_all_rows)?;
+        Ok(Self {
+            package: package.clone(),
+            opener,
+            embedding,
+            text,
+            vision: None,
+            sequences: HashMap::new(),
+            next_sequence: 0,
+            prefill_chunk: options.prefill_chunk.max(1),
+            load_time: started.elapsed(),
+        })
+    }
+}
+
+fn find(sequences: &mut HashMap<SequenceId, Sequence>, id: SequenceId) -> Result<&mut Sequence, EngineError> {
+    sequences.get_mut(&id).ok_or(EngineError::NoSequence(id))
+}
+
+impl Engine for OrtEngine {
+    fn config(&self) -> &Config {
+        self.package.config()
+    }
+
+    fn load_time(&self) -> Duration {
+        self.load_time
+    }
+
+    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
+        let config = self.package.config();
+        vision::check(pixel_values, grids, config)?;
+        let encoder = match &mut self.vision {
+            Some(encoder) => encoder,
+            closed => {
+                let started = Instant::now();
+                let encoder = VisionEncoder::open(&self.opener, &self.package.graph(Graph::Vision))?;
+                self.load_time += started.elapsed();
+                closed.insert(encoder)
+            }
+        };
+        encoder.encode(pixel_values, grids, config)
+    }
+
+    fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {
+        let sequence = self.text.open_sequence(capacity)?;
+        let id = SequenceId(self.next_sequence);
+        self.next_sequence += 1;
+        self.sequences.insert(id, sequence);
+        Ok(id)
+    }
+
+    fn prefill(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
+        let config = self.package.config();
+        prompt.check(config)?;
+        let sequence = find(&mut self.sequences, id)?;
+        let start = sequence.len();
+        self.text.reserve(sequence, prompt.token_ids.len())?;
+        let chunks = prompt.chunks(self.prefill_chunk, config);
+        let result = run_chunks(&mut self.embedding, &mut self.text, sequence, chunks);
+        if result.is_err() {
+            sequence.truncate(start);
+        }
+        result
+    }
+
+    fn decode(&mut self, id: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
+        check_tokens(&[token], self.package.config())?;
+        let sequence = find(&mut self.sequences, id)?;
+        self.text.reserve(sequence, 1)?;
+        let embeds = self.embedding.embed(&[token], &[])?;
+        self.text.run(sequence, &embeds, &[[position; 3]])
+    }
+
+    fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
+        let sequence = find(&mut self.sequences, id)?;
+        let have = sequence.len();
+        if len > have {
+            return Err(EngineError::Truncate { len, have });
+        }
+        sequence.truncate(len);
+        Ok(())
+    }
+
+    fn len(&self, id: SequenceId) -> Option<usize> {
+        self.sequences.get(&id).map(Sequence::len)
+    }
+
+    fn close_sequence(&mut self, id: SequenceId) {
+        self.sequences.remove(&id);
+    }
+}
+
+/// Runs the chunks of a prompt one after the other and returns the logits of the last, or, where the graph gives logits
+/// for all positions, of all.
+fn run_chunks<'a>(
+    embedding: &mut Embedding,
+    text: &mut TextDecoder,
+    sequence: &mut Sequence,
+    chunks: impl Iterator<Item = Chunk<'a>>,
+) -> Result<Logits, EngineError> {
+    let mut all: Option<Logits> = None;
+    for chunk in chunks {
+        let embeds = embedding.embed(chunk.token_ids, chunk.features)?;
+        let logits = text.run(sequence, &embeds, chunk.positions)?;
+        match &mut all {
+            Some(earlier) if text.gives_all_rows() => {
+                earlier.rows += logits.rows;
+                earlier.data.extend_from_slice(&logits.data);
+            }
+            earlier => *earlier = Some(logits),
+        }
+    }
+    all.ok_or(EngineError::EmptyPrompt)
+}

@@ -1,0 +1,44 @@
+//! The vision graph: opened late, and never given what does not fit.
+
+mod common;
+
+use common::engine;
+use qvl_checkpoint::Grid;
+
+fn grid(t: usize, h: usize, w: usize) -> Grid {
+    Grid { t, h, w }
+}
+
+#[test]
+fn the_vision_graph_is_opened_with_the_first_picture() {
+    let mut engine = engine("dense-tied");
+    let patch = engine.config().vision.patch_len();
+    let opened = engine.load_time();
+    let features = engine.encode(&vec![0.5; 24 * patch], &[grid(1, 4, 6)]).unwrap();
+    let with_vision = engine.load_time();
+    assert!(with_vision > opened);
+    assert_eq!((features.rows, features.width), (6, engine.config().packed_width()));
+    assert_eq!(features.data.len(), features.rows * features.width);
+    engine.encode(&vec![0.5; 8 * patch], &[grid(2, 2, 2)]).unwrap();
+    assert_eq!(engine.load_time(), with_vision, "it stays open");
+}
+
+#[test]
+fn grids_and_pixel_values_are_checked_before_the_graph_sees_them() {
+    let mut engine = engine("dense-tied");
+    let patch = engine.config().vision.patch_len();
+    let mut refuse = |values: usize, grids: &[Grid]| engine.encode(&vec![0.0; values], grids).unwrap_err().to_string();
+    assert_eq!(refuse(0, &[]), "there are no pictures to encode");
+    for odd in [grid(1, 3, 2), grid(1, 2, 3), grid(0, 2, 2), grid(1, 0, 2), grid(1, 2, 0)] {
+        let error = refuse(odd.t * odd.h * odd.w * patch, &[odd]);
+        assert!(error.contains("cannot be merged") && error.contains("multiples of 2"), "{error}");
+    }
+    assert_eq!(
+        refuse(4 * patch - 1, &[grid(1, 2, 2)]),
+        format!("{} pixel values do not fill the grids, which take {}", 4 * patch - 1, 4 * patch)
+    );
+    assert!(refuse(4 * patch, &[grid(1, 2, 2), grid(1, 2, 2)]).contains("do not fill"));
+    let huge = grid(2, usize::MAX - 1, usize::MAX - 1);
+    assert!(refuse(4 * patch, &[huge]).contains("do not fill"));
+    assert!(refuse(4 * patch, &[grid(1, 2, 2), huge]).contains("do not fill"));
+}
