@@ -1,1 +1,55 @@
-//! Under construction.
+//! Ask Qwen3-VL about pictures, video and text.
+//!
+//! A [`Pipeline`] is a package that is loaded; it answers a [`Request`], or holds a [`Conversation`] that remembers
+//! what was said. The text of an answer comes piece by piece, never with half a character or part of a stop text.
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use qvl::{CancelFlag, Content, EngineOptions, Pipeline};
+//!
+//! let mut pipeline = Pipeline::open("package".as_ref(), &EngineOptions::default())?;
+//! let settings = pipeline.generation_config().clone();
+//! let mut conversation = pipeline.conversation();
+//! let picture = qvl::media::read_image("photo.jpg".as_ref())?;
+//! let question = vec![Content::Media(picture), Content::Text("What is this?".into())];
+//! let answer = conversation.ask(question, &settings, &CancelFlag::default(), &mut |text| {
+//!     print!("{text}");
+//!     ControlFlow::Continue(())
+//! })?;
+//! println!("\n{} tokens", answer.usage.completion_tokens);
+//! # Ok::<(), qvl::Error>(())
+//! ```
+
+mod answer;
+mod cached_prompt;
+mod cancel;
+mod conversation;
+mod error;
+mod generate;
+mod generation;
+pub mod inspect;
+pub mod media;
+mod open;
+mod pipeline;
+mod sampler;
+mod sequence;
+mod stop;
+mod stream;
+mod text_stream;
+mod vision_cache;
+
+pub use answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
+pub use cached_prompt::LayoutError;
+pub use cancel::CancelFlag;
+pub use conversation::{Content, Conversation};
+pub use error::Error;
+pub use generate::OnText;
+pub use generation::{DEFAULT_MAX_NEW_TOKENS, GENERATION_CONFIG, GenerationConfig, GenerationConfigError, Sampling};
+pub use open::{CachedExport, Located, default_precision, locate_package};
+pub use pipeline::{Pipeline, Request};
+pub use qvl_engine::{Device, EngineError, EngineOptions, runtime};
+pub use qvl_package::PackageDir;
+pub use qvl_processor::{Media, Message, Part, PixelBudget, Processor, PromptOptions, Role};
+pub use sampler::{SampleError, Sampler, SeenTokens};
+pub use stop::StopMatcher;
+pub use stream::Utf8Stream;

@@ -1,0 +1,109 @@
+//! How an answer is generated.
+
+use clap::Args;
+use qvl::GenerationConfig;
+
+/// Options of the generation; without them the package's `generation_config.json` decides.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Generation (defaults: the model's own generation_config.json)")]
+pub struct GenerationArgs {
+    /// Most tokens of the answer [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub max_new_tokens: Option<usize>,
+    /// Divides the logits: lower is more likely, 0 always takes the most likely token
+    #[arg(long, value_name = "F")]
+    pub temperature: Option<f32>,
+    /// Draw from the N most likely tokens; 0 for all
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Draw from the fewest tokens that have this probability together
+    #[arg(long, value_name = "F")]
+    pub top_p: Option<f32>,
+    /// Drop tokens less likely than this times the most likely one
+    #[arg(long, value_name = "F")]
+    pub min_p: Option<f32>,
+    /// Makes tokens of the prompt and the answer less likely; 1 for none (it breaks tables and code)
+    #[arg(long, value_name = "F")]
+    pub repetition_penalty: Option<f32>,
+    /// Subtracted from the logits of tokens in the answer; 0 for none
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    pub presence_penalty: Option<f32>,
+    /// Always take the most likely token
+    #[arg(long)]
+    pub no_sample: bool,
+    /// Makes a sampled answer repeatable
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// End the answer before this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Go on past the model's own end, to --max-new-tokens (for tests and measurements)
+    #[arg(long)]
+    pub ignore_eos: bool,
+}
+
+impl GenerationArgs {
+    /// `defaults` with what was given on the command line. An option that shapes the draw turns sampling on.
+    pub fn apply(&self, defaults: &GenerationConfig) -> GenerationConfig {
+        let mut config = defaults.clone();
+        let sampling = &mut config.sampling;
+        sampling.do_sample |= self.shapes_the_draw();
+        sampling.do_sample &= !self.no_sample;
+        sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
+        sampling.top_k = self.top_k.unwrap_or(sampling.top_k);
+        sampling.top_p = self.top_p.unwrap_or(sampling.top_p);
+        sampling.min_p = self.min_p.unwrap_or(sampling.min_p);
+        sampling.repetition_penalty = self.repetition_penalty.unwrap_or(sampling.repetition_penalty);
+        sampling.presence_penalty = self.presence_penalty.unwrap_or(sampling.presence_penalty);
+        sampling.seed = self.seed.or(sampling.seed);
+        config.max_new_tokens = self.max_new_tokens.unwrap_or(config.max_new_tokens);
+        config.stop.extend_from_slice(&self.stop);
+        config.ignore_eos |= self.ignore_eos;
+        config
+    }
+
+    fn shapes_the_draw(&self) -> bool {
+        self.temperature.is_some() || self.top_k.is_some() || self.top_p.is_some() || self.min_p.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        generation: GenerationArgs,
+    }
+
+    fn applied(arguments: &[&str], defaults: &GenerationConfig) -> GenerationConfig {
+        let line = Line::try_parse_from([&["test"], arguments].concat()).unwrap();
+        line.generation.apply(defaults)
+    }
+
+    #[test]
+    fn nothing_given_changes_nothing() {
+        let mut defaults = GenerationConfig::default();
+        defaults.sampling.do_sample = true;
+        defaults.sampling.top_p = 0.8;
+        assert_eq!(applied(&[], &defaults), defaults);
+    }
+
+    #[test]
+    fn what_is_given_wins() {
+        let given = ["--temperature", "0.5", "--top-k", "3", "--seed", "9", "--stop", "a", "--stop", "b"];
+        let config = applied(&given, &GenerationConfig::default());
+        assert!(config.sampling.do_sample);
+        assert_eq!((config.sampling.temperature, config.sampling.top_k), (0.5, 3));
+        assert_eq!((config.sampling.seed, config.stop), (Some(9), vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn no_sample_wins_over_all() {
+        let config = applied(&["--no-sample", "--temperature", "0.5"], &GenerationConfig::default());
+        assert!(config.sampling.is_greedy());
+    }
+}

@@ -1,0 +1,221 @@
+//! The command line.
+
+mod engine;
+mod generation;
+mod media;
+
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use qvl_export::Precision;
+
+pub use engine::EngineArgs;
+pub use generation::GenerationArgs;
+pub use media::{MediaArgs, MediaSource, PixelArgs};
+
+/// Qwen3-VL as ONNX: export a checkpoint, ask it about pictures, video and text
+#[derive(Debug, Parser)]
+#[command(
+    name = "qvl",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "\
+Examples:
+  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b --precision fp16
+  qvl run qwen3-vl-4b --image photo.jpg --prompt \"What is in this picture?\"
+  qvl chat qwen3-vl-4b
+
+Exit codes: 0 done, 1 failure, 2 wrong usage, 130 stopped by Ctrl-C.
+Environment: QVL_CACHE_DIR (cache), QVL_YES=1 (as --yes), QVL_LOG (log filter, e.g. info), ORT_DYLIB_PATH, NO_COLOR."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Export a Hugging Face checkpoint to an ONNX package
+    Export(ExportArgs),
+    /// Answer one question
+    Run(RunArgs),
+    /// Talk in several turns
+    Chat(ChatArgs),
+    /// Describe a checkpoint or a package
+    Inspect(InspectArgs),
+    /// Find or install the ONNX Runtime library
+    Runtime(RuntimeArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell to print them for
+        shell: Shell,
+    },
+}
+
+/// `qvl export`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The package is written beside DIR and renamed when it is whole: whenever the export is stopped, DIR is as it was.
+
+Examples:
+  qvl export Qwen3-VL-2B-Instruct -o qwen3-vl-2b
+  qvl export Qwen3-VL-8B-Instruct -o qwen3-vl-8b --precision fp16 --force")]
+pub struct ExportArgs {
+    /// A checkpoint: a Hugging Face directory, or one safetensors file with its config.json beside it
+    pub checkpoint: PathBuf,
+    /// The package to write
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Type of the weights [default: fp32 below 1 GiB of weights, fp16 from there on]
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionArg>,
+    /// Type of the vision encoder's weights [default: as --precision]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    pub vision_precision: Option<PrecisionArg>,
+    /// Give logits for all positions, not only for the last one (for evaluation)
+    #[arg(long)]
+    pub all_logits: bool,
+    /// Replace a package that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A precision, as the command line spells it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionArg {
+    /// Single precision
+    Fp32,
+    /// Half precision: half the size
+    Fp16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::Fp32 => Self::Fp32,
+            PrecisionArg::Fp16 => Self::Fp16,
+        }
+    }
+}
+
+/// The model to use.
+#[derive(Debug, Args)]
+pub struct PackageArg {
+    /// A package that `qvl export` wrote, or a checkpoint, which is exported into the cache on its first use
+    pub package: Option<PathBuf>,
+}
+
+impl PackageArg {
+    /// The path that was given.
+    ///
+    /// # Errors
+    /// A usage error that says what to give.
+    pub fn path(&self) -> Result<&Path, clap::Error> {
+        let missing = "which model? Give a PACKAGE: the directory that `qvl export CHECKPOINT -o DIR` wrote, or a Hugging \
+                       Face checkpoint, as in `qvl run PACKAGE --prompt TEXT` or `qvl chat PACKAGE`";
+        let usage_error = || Cli::command().error(ErrorKind::MissingRequiredArgument, missing);
+        self.package.as_deref().ok_or_else(usage_error)
+    }
+}
+
+/// `qvl run`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Pictures and videos come before the text, in the order given. The answer goes to stdout while it is generated. Ctrl-C
+ends it: what is there is printed, and the exit code is 130.
+
+With --json one object is printed at the end:
+  text, token_ids, prompt_token_ids, finish_reason (stop, length or cancelled), images (one for each picture or video:
+  grid_thw, width, height, tokens), usage {prompt_tokens, completion_tokens},
+  timings_ms {load, vision, prefill, decode}
+
+Examples:
+  qvl run qwen3-vl-4b --image photo.jpg --prompt \"What is in this picture?\"
+  qvl run qwen3-vl-4b --image a.png --image b.png --prompt \"What is different?\" --no-sample --json
+  qvl run qwen3-vl-4b --frames frame-*.png --fps 24 --prompt \"What happens?\"
+  git diff | qvl run qwen3-vl-4b --prompt -")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub package: PackageArg,
+    /// The question; `-` reads it from stdin
+    #[arg(short, long, value_name = "TEXT")]
+    pub prompt: String,
+    /// A system message before it
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Print one JSON object instead of the text
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub media: MediaArgs,
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    #[command(flatten)]
+    pub generation: GenerationArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// `qvl chat`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In the chat: /image FILE and /video FILE add to the next message, /reset forgets the turns, /help lists all commands.
+Ctrl-C ends the answer, Ctrl-D leaves. Lines may also come from a pipe.")]
+pub struct ChatArgs {
+    #[command(flatten)]
+    pub package: PackageArg,
+    /// A system message
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    #[command(flatten)]
+    pub generation: GenerationArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// `qvl inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A checkpoint or a package
+    pub path: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `qvl runtime`
+#[derive(Debug, Args)]
+pub struct RuntimeArgs {
+    #[command(subcommand)]
+    pub command: RuntimeCommand,
+}
+
+/// The commands of `qvl runtime`.
+#[derive(Debug, Subcommand)]
+pub enum RuntimeCommand {
+    /// Put the official ONNX Runtime library into the cache, with your own pip or uv; its hash is checked
+    Install,
+    /// Print the path of the library that would be used
+    Where {
+        /// A library to use instead of searching for one
+        #[arg(long, value_name = "FILE")]
+        ort_lib: Option<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,295 @@
+//! How an answer is generated: the settings of `generation_config.json` and what a caller changes in them.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// The file in a checkpoint or a package that holds the model's own defaults.
+pub const GENERATION_CONFIG: &str = "generation_config.json";
+
+/// Answers end here unless the caller or `generation_config.json` says otherwise.
+pub const DEFAULT_MAX_NEW_TOKENS: usize = 1024;
+
+/// A generation config is a page of JSON; anything larger is not one.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// How the next token is chosen from the logits.
+///
+/// The steps run in the order of `transformers`: repetition penalty, (presence penalty,) temperature, top-k,
+/// top-p, min-p (`reference/SPEC.md §7`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// Draw from the distribution; false takes the most likely token (greedy).
+    pub do_sample: bool,
+    /// Divides the logits; 0 is greedy.
+    pub temperature: f32,
+    /// Keeps the `top_k` most likely tokens (and those that tie with the last of them); 0 keeps all.
+    pub top_k: usize,
+    /// Keeps the smallest set of tokens whose probabilities sum to at least this; 1 keeps all.
+    pub top_p: f32,
+    /// Drops tokens less likely than this times the most likely one; 0 drops none.
+    pub min_p: f32,
+    /// Divides positive and multiplies negative logits of all tokens seen, prompt included; 1 changes nothing.
+    pub repetition_penalty: f32,
+    /// Subtracted from the logits of tokens already in the answer; 0 changes nothing.
+    pub presence_penalty: f32,
+    /// Makes a sampled answer repeatable; none draws a new seed for every answer.
+    pub seed: Option<u64>,
+}
+
+impl Default for Sampling {
+    /// What `transformers` does when the file says nothing: greedy, and 50 candidates if sampling is turned on.
+    fn default() -> Self {
+        Self {
+            do_sample: false,
+            temperature: 1.0,
+            top_k: 50,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            seed: None,
+        }
+    }
+}
+
+impl Sampling {
+    /// Whether the most likely token is taken without a draw.
+    pub fn is_greedy(&self) -> bool {
+        !self.do_sample || self.temperature == 0.0
+    }
+}
+
+/// Everything that decides how an answer is generated and where it ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationConfig {
+    /// How each token is chosen.
+    pub sampling: Sampling,
+    /// The answer ends after this many tokens, if nothing else ended it.
+    pub max_new_tokens: usize,
+    /// Token ids that end the answer.
+    pub eos_token_ids: Vec<u32>,
+    /// Generate on past the tokens that end an answer, up to `max_new_tokens`.
+    pub ignore_eos: bool,
+    /// Texts that end the answer; the text is cut before the first of them.
+    pub stop: Vec<String>,
+}
+
+impl Default for GenerationConfig {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::default(),
+            max_new_tokens: DEFAULT_MAX_NEW_TOKENS,
+            eos_token_ids: Vec::new(),
+            ignore_eos: false,
+            stop: Vec::new(),
+        }
+    }
+}
+
+/// A generation setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationConfigError {
+    /// The file could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is far larger than such a file ever is.
+    #[error("{path} has {bytes} bytes; a generation config has at most {MAX_FILE_BYTES}")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The text is not a generation config.
+    #[error("not a generation config: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A number is outside its range.
+    #[error("{name} is {value}; it must be {range}")]
+    OutOfRange {
+        /// The setting, named as in `generation_config.json`.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// A stop text of no characters would end every answer at once.
+    #[error("a stop text is empty; leave it out, or give the characters to stop at")]
+    EmptyStop,
+}
+
+impl GenerationConfig {
+    /// Reads `generation_config.json` in `directory`; a directory without one gets the defaults.
+    ///
+    /// # Errors
+    /// If the file is there but cannot be read, is not JSON of the right form, or holds a value out of range.
+    pub fn read(directory: &Path) -> Result<Self, GenerationConfigError> {
+        let path = directory.join(GENERATION_CONFIG);
+        let read_error = |source| GenerationConfigError::Read { path: path.display().to_string(), source };
+        let bytes = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(read_error(error)),
+            Ok(metadata) => metadata.len(),
+        };
+        if bytes > MAX_FILE_BYTES {
+            return Err(GenerationConfigError::TooLarge { path: path.display().to_string(), bytes });
+        }
+        Self::from_json(&std::fs::read_to_string(&path).map_err(read_error)?)
+    }
+
+    /// Reads the text of a `generation_config.json`.
+    ///
+    /// # Errors
+    /// If the text is not JSON of the right form or holds a value out of range.
+    pub fn from_json(text: &str) -> Result<Self, GenerationConfigError> {
+        let file: File = serde_json::from_str(text)?;
+        let defaults = Sampling::default();
+        let config = Self {
+            sampling: Sampling {
+                do_sample: file.do_sample.unwrap_or(defaults.do_sample),
+                temperature: file.temperature.unwrap_or(defaults.temperature),
+                top_k: file.top_k.unwrap_or(defaults.top_k),
+                top_p: file.top_p.unwrap_or(defaults.top_p),
+                min_p: file.min_p.unwrap_or(defaults.min_p),
+                repetition_penalty: file.repetition_penalty.unwrap_or(defaults.repetition_penalty),
+                presence_penalty: file.presence_penalty.unwrap_or(defaults.presence_penalty),
+                seed: None,
+            },
+            max_new_tokens: file.max_new_tokens.unwrap_or(DEFAULT_MAX_NEW_TOKENS),
+            eos_token_ids: file.eos_token_id.map(EosIds::into_list).unwrap_or_default(),
+            ..Self::default()
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks every number against its range.
+    ///
+    /// # Errors
+    /// Names the first setting that is out of its range, and the range.
+    pub fn validate(&self) -> Result<(), GenerationConfigError> {
+        let s = &self.sampling;
+        check("temperature", s.temperature, "a number from 0 to 100", (0.0..=100.0).contains(&s.temperature))?;
+        check("top_p", s.top_p, "above 0 and at most 1", s.top_p > 0.0 && s.top_p <= 1.0)?;
+        check("min_p", s.min_p, "from 0 to 1", (0.0..=1.0).contains(&s.min_p))?;
+        check(
+            "repetition_penalty",
+            s.repetition_penalty,
+            "above 0 and at most 100",
+            s.repetition_penalty > 0.0 && s.repetition_penalty <= 100.0,
+        )?;
+        check(
+            "presence_penalty",
+            s.presence_penalty,
+            "from -100 to 100",
+            (-100.0..=100.0).contains(&s.presence_penalty),
+        )?;
+        check("max_new_tokens", self.max_new_tokens, "at least 1", self.max_new_tokens > 0)?;
+        if self.stop.iter().any(String::is_empty) {
+            return Err(GenerationConfigError::EmptyStop);
+        }
+        Ok(())
+    }
+}
+
+fn check(
+    name: &'static str,
+    value: impl ToString,
+    range: &'static str,
+    holds: bool,
+) -> Result<(), GenerationConfigError> {
+    if holds {
+        return Ok(());
+    }
+    Err(GenerationConfigError::OutOfRange { name, value: value.to_string(), range })
+}
+
+/// The fields of `generation_config.json` that are used; a `null` counts as absent.
+#[derive(Deserialize)]
+struct File {
+    do_sample: Option<bool>,
+    temperature: Option<f32>,
+    top_k: Option<usize>,
+    top_p: Option<f32>,
+    min_p: Option<f32>,
+    repetition_penalty: Option<f32>,
+    presence_penalty: Option<f32>,
+    max_new_tokens: Option<usize>,
+    eos_token_id: Option<EosIds>,
+}
+
+/// `eos_token_id` is a number in some files and a list in others.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EosIds {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl EosIds {
+    fn into_list(self) -> Vec<u32> {
+        match self {
+            Self::One(id) => vec![id],
+            Self::Many(ids) => ids,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_file_is_read() {
+        let config = GenerationConfig::from_json(
+            r#"{"bos_token_id": 151643, "pad_token_id": 151643, "do_sample": true, "eos_token_id": [151645, 151643],
+                "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.0, "temperature": 0.7, "transformers_version": "4.56.0"}"#,
+        )
+        .unwrap();
+        assert_eq!(config.eos_token_ids, [151_645, 151_643]);
+        assert_eq!(
+            config.sampling,
+            Sampling { do_sample: true, temperature: 0.7, top_k: 20, top_p: 0.8, ..Sampling::default() }
+        );
+        assert_eq!(config.max_new_tokens, DEFAULT_MAX_NEW_TOKENS);
+    }
+
+    #[test]
+    fn a_single_eos_and_nulls_are_read() {
+        let config = GenerationConfig::from_json(r#"{"eos_token_id": 7, "top_p": null}"#).unwrap();
+        assert_eq!(config.eos_token_ids, [7]);
+        assert_eq!(config.sampling, Sampling::default());
+    }
+
+    #[test]
+    fn a_directory_without_the_file_gets_the_defaults() {
+        let config = GenerationConfig::read(Path::new("/nonexistent-directory")).unwrap();
+        assert_eq!(config, GenerationConfig::default());
+        assert!(config.sampling.is_greedy());
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (json, message) in [
+            (r#"{"temperature": -0.5}"#, "temperature is -0.5; it must be a number from 0 to 100"),
+            (r#"{"top_p": 0.0}"#, "top_p is 0; it must be above 0 and at most 1"),
+            (r#"{"min_p": 1.5}"#, "min_p is 1.5; it must be from 0 to 1"),
+            (r#"{"repetition_penalty": 0.0}"#, "repetition_penalty is 0; it must be above 0 and at most 100"),
+            (r#"{"max_new_tokens": 0}"#, "max_new_tokens is 0; it must be at least 1"),
+        ] {
+            assert_eq!(GenerationConfig::from_json(json).unwrap_err().to_string(), message);
+        }
+        assert!(GenerationConfig::from_json(r#"{"top_k": -1}"#).is_err());
+        let mut config = GenerationConfig::default();
+        config.sampling.temperature = f32::NAN;
+        assert!(config.validate().is_err());
+        let stop = GenerationConfig { stop: vec![String::new()], ..GenerationConfig::default() };
+        assert!(matches!(stop.validate(), Err(GenerationConfigError::EmptyStop)));
+    }
+}

@@ -1,0 +1,91 @@
+//! One sequence of the engine and what its KV cache holds.
+
+use std::sync::Arc;
+
+use qvl_engine::{Engine, EngineError, Features, Logits, Prefill, SequenceId};
+
+use crate::cached_prompt::{CachedToken, PromptLayout};
+
+/// An open sequence, which keeps its KV cache from prompt to prompt.
+///
+/// What it says is cached is so after an error, too: an engine's call that fails changes nothing.
+#[derive(Debug)]
+pub(crate) struct Sequence {
+    id: SequenceId,
+    cached: Vec<CachedToken>,
+}
+
+impl Sequence {
+    /// Opens an empty sequence with room for `capacity` tokens, beyond which it grows.
+    ///
+    /// # Errors
+    /// If the engine has no room.
+    pub(crate) fn open(engine: &mut dyn Engine, capacity: usize) -> Result<Self, EngineError> {
+        Ok(Self { id: engine.open_sequence(capacity)?, cached: Vec::new() })
+    }
+
+    /// Keeps what the cache holds of `prompt` and drops the rest. Returns how many tokens need no prefill.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    pub(crate) fn reuse(&mut self, engine: &mut dyn Engine, prompt: &PromptLayout) -> Result<usize, EngineError> {
+        let kept = prompt.common_prefix(&self.cached);
+        engine.truncate(self.id, kept)?;
+        self.cached.truncate(kept);
+        Ok(kept)
+    }
+
+    /// Appends tokens with the features of the pictures among them; returns the logits after the last one.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    pub(crate) fn prefill(
+        &mut self,
+        engine: &mut dyn Engine,
+        tokens: &[CachedToken],
+        features: Option<&Features>,
+    ) -> Result<Logits, EngineError> {
+        let token_ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
+        let positions: Vec<[i64; 3]> = tokens.iter().map(|token| token.position).collect();
+        let prompt = Prefill { token_ids: &token_ids, positions: &positions, features };
+        let logits = engine.prefill(self.id, &prompt)?;
+        self.cached.extend_from_slice(tokens);
+        Ok(logits)
+    }
+
+    /// Appends one generated token; returns the logits after it.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    pub(crate) fn decode(&mut self, engine: &mut dyn Engine, token: u32, position: i64) -> Result<Logits, EngineError> {
+        let logits = engine.decode(self.id, token, position)?;
+        self.cached.push(CachedToken { id: token, position: [position; 3], picture: None });
+        Ok(logits)
+    }
+
+    /// Gives the KV cache back.
+    pub(crate) fn close(self, engine: &mut dyn Engine) {
+        engine.close_sequence(self.id);
+    }
+}
+
+/// The features for the tokens `start..end` of a prompt, one row for each placeholder among them, in order.
+///
+/// `features` are those of the prompt's pictures; pictures without a token in the range need none.
+pub(crate) fn features_for(
+    prompt: &PromptLayout,
+    features: &[Option<Arc<Features>>],
+    start: usize,
+    end: usize,
+) -> Option<Features> {
+    let mut chunk: Option<Features> = None;
+    for ((_, places), features) in prompt.pictures.iter().zip(features) {
+        let rows = places.partition_point(|&index| index < start)..places.partition_point(|&index| index < end);
+        let Some(features) = features.as_ref().filter(|_| !rows.is_empty()) else { continue };
+        let width = features.width;
+        let chunk = chunk.get_or_insert_with(|| Features { rows: 0, width, data: Vec::new() });
+        chunk.rows += rows.len();
+        chunk.data.extend_from_slice(&features.data[rows.start * width..rows.end * width]);
+    }
+    chunk
+}
