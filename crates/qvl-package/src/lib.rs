@@ -18,6 +18,7 @@ mod directory;
 mod error;
 mod graph_file;
 mod manifest;
+pub mod names;
 mod staging;
 
 pub use directory::PackageDir;

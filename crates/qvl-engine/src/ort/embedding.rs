@@ -5,6 +5,7 @@ use std::path::Path;
 use ort::session::Session;
 use ort::value::{DynValue, TensorElementType};
 use qvl_checkpoint::Config;
+use qvl_package::names;
 
 use super::opener::{Contract, Opener};
 use super::tensor;
@@ -24,10 +25,10 @@ impl Embedding {
     pub(super) fn open(opener: &Opener, path: &Path, config: &Config) -> Result<Self, EngineError> {
         let session = opener.open_small(path)?;
         let inputs = Contract::inputs(path, &session);
-        inputs.int64("input_ids")?;
-        let float = inputs.float("image_features")?;
+        inputs.int64(names::INPUT_IDS)?;
+        let float = inputs.float(names::IMAGE_FEATURES)?;
         inputs.count(2)?;
-        Contract::outputs(path, &session).float("inputs_embeds")?;
+        Contract::outputs(path, &session).float(names::INPUTS_EMBEDS)?;
         Ok(Self { session, float, width: config.packed_width() })
     }
 
@@ -39,8 +40,10 @@ impl Embedding {
         let ids = tensor::from_i64([1, token_ids.len()], ids).map_err(failed)?;
         let rows = features.len() / self.width;
         let features = tensor::from_f32(self.float, [rows, self.width], features).map_err(failed)?;
-        let mut outputs =
-            self.session.run(ort::inputs!["input_ids" => ids, "image_features" => features]).map_err(failed)?;
-        outputs.remove("inputs_embeds").ok_or_else(|| failed(ort::Error::new("it gave no inputs_embeds")))
+        let mut outputs = self
+            .session
+            .run(ort::inputs![names::INPUT_IDS => ids, names::IMAGE_FEATURES => features])
+            .map_err(failed)?;
+        outputs.remove(names::INPUTS_EMBEDS).ok_or_else(|| failed(ort::Error::new("it gave no inputs_embeds")))
     }
 }

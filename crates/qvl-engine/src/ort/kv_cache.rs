@@ -8,6 +8,7 @@ use half::f16;
 use ort::memory::{AllocationDevice, Allocator};
 use ort::session::IoBinding;
 use ort::value::{DynTensor, PrimitiveTensorElementType, TensorElementType};
+use qvl_package::names;
 
 /// What the buffers of a text graph have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(super) struct KvShape {
 impl KvShape {
     /// Names of a layer's inputs and outputs, past before present, keys before values.
     pub(super) fn names(layer: usize) -> [[String; 2]; 2] {
-        ["key", "value"].map(|part| [format!("past_key_values.{layer}.{part}"), format!("present.{layer}.{part}")])
+        ["key", "value"].map(|part| [names::past(layer, part), names::present(layer, part)])
     }
 
     fn buffer(&self, allocator: &Allocator, capacity: usize) -> ort::Result<DynTensor> {

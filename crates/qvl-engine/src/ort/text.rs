@@ -6,6 +6,7 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::DynValue;
 use qvl_checkpoint::Config;
+use qvl_package::names;
 
 use super::kv_cache::{KvCache, KvShape};
 use super::opener::{Contract, Opener};
@@ -120,7 +121,7 @@ impl TextDecoder {
         let binding = &mut sequence.binding;
         bind_step(binding, embeds, positions, total).map_err(failed)?;
         let outputs = self.session.run_binding_with_options(binding, options).map_err(failed)?;
-        let logits = outputs.get("logits").ok_or_else(|| failed(ort::Error::new("it gave no logits")))?;
+        let logits = outputs.get(names::LOGITS).ok_or_else(|| failed(ort::Error::new("it gave no logits")))?;
         let (shape, data) = tensor::to_f32(logits).map_err(failed)?;
         let (rows, vocab) = (if self.gives_all_rows { positions.len() } else { 1 }, self.vocab);
         if shape != [1, rows as i64, vocab as i64] {
@@ -148,24 +149,24 @@ fn failed(reason: ort::Error) -> EngineError {
 /// Binds what is new in a step. The logits are bound again too, or the last step's buffer would be reused as it is.
 fn bind_step(binding: &mut IoBinding, embeds: &DynValue, positions: &[[i64; 3]], total: usize) -> ort::Result<()> {
     let axes = (0..3).flat_map(|axis| positions.iter().map(move |position| position[axis])).collect();
-    binding.bind_input("inputs_embeds", embeds)?;
-    binding.bind_input("attention_mask", &tensor::from_i64([1, total], vec![1; total])?)?;
-    binding.bind_input("position_ids", &tensor::from_i64([3, 1, positions.len()], axes)?)?;
+    binding.bind_input(names::INPUTS_EMBEDS, embeds)?;
+    binding.bind_input(names::ATTENTION_MASK, &tensor::from_i64([1, total], vec![1; total])?)?;
+    binding.bind_input(names::POSITION_IDS, &tensor::from_i64([3, 1, positions.len()], axes)?)?;
     let here = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
-    binding.bind_output_to_device("logits", &here)
+    binding.bind_output_to_device(names::LOGITS, &here)
 }
 
 /// Checks the graph's inputs and outputs and returns what its caches look like.
 fn check_contract(path: &Path, session: &Session, config: &Config) -> Result<KvShape, EngineError> {
     let (inputs, outputs) = (Contract::inputs(path, session), Contract::outputs(path, session));
     let layers = config.text.num_hidden_layers;
-    inputs.float("inputs_embeds")?;
-    inputs.int64("attention_mask")?;
-    inputs.int64("position_ids")?;
+    inputs.float(names::INPUTS_EMBEDS)?;
+    inputs.int64(names::ATTENTION_MASK)?;
+    inputs.int64(names::POSITION_IDS)?;
     inputs.count(3 + 2 * layers)?;
-    outputs.float("logits")?;
+    outputs.float(names::LOGITS)?;
     outputs.count(1 + 2 * layers)?;
-    let float = inputs.float("past_key_values.0.key")?;
+    let float = inputs.float(&names::past(0, "key"))?;
     for [past, present] in (0..layers).flat_map(KvShape::names) {
         inputs.is(&past, float)?;
         outputs.is(&present, float)?;

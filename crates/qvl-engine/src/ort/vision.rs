@@ -5,6 +5,7 @@ use std::path::Path;
 use ort::session::{NoSelectedOutputs, RunOptions, Session};
 use ort::value::TensorElementType;
 use qvl_checkpoint::{Config, Grid};
+use qvl_package::names;
 
 use super::opener::{Contract, Opener};
 use super::tensor;
@@ -22,10 +23,10 @@ impl VisionEncoder {
     pub(super) fn open(opener: &Opener, path: &Path) -> Result<Self, EngineError> {
         let session = opener.open(path)?;
         let inputs = Contract::inputs(path, &session);
-        let float = inputs.float("pixel_values")?;
-        inputs.int64("image_grid_thw")?;
+        let float = inputs.float(names::PIXEL_VALUES)?;
+        inputs.int64(names::IMAGE_GRID_THW)?;
         inputs.count(2)?;
-        Contract::outputs(path, &session).float("image_features")?;
+        Contract::outputs(path, &session).float(names::IMAGE_FEATURES)?;
         let run_options = shrinking().map_err(|reason| EngineError::Open { path: path.to_path_buf(), reason })?;
         Ok(Self { session, float, run_options })
     }
@@ -42,9 +43,10 @@ impl VisionEncoder {
         let sides = grids.iter().flat_map(|g| [g.t as i64, g.h as i64, g.w as i64]).collect();
         let sides = tensor::from_i64([grids.len(), 3], sides).map_err(failed)?;
         let pixels = tensor::from_f32(self.float, [pixel_values.len() / patch, patch], pixel_values).map_err(failed)?;
-        let inputs = ort::inputs!["pixel_values" => pixels, "image_grid_thw" => sides];
+        let inputs = ort::inputs![names::PIXEL_VALUES => pixels, names::IMAGE_GRID_THW => sides];
         let outputs = self.session.run_with_options(inputs, &self.run_options).map_err(failed)?;
-        let features = outputs.get("image_features").ok_or_else(|| failed(ort::Error::new("it gave no features")))?;
+        let features =
+            outputs.get(names::IMAGE_FEATURES).ok_or_else(|| failed(ort::Error::new("it gave no features")))?;
         let (shape, data) = tensor::to_f32(features).map_err(failed)?;
         let rows = grids.iter().map(|grid| grid.merged(config.vision.spatial_merge_size)).sum();
         let width = config.packed_width();

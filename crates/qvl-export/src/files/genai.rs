@@ -5,12 +5,11 @@
 use std::path::Path;
 
 use qvl_checkpoint::Config;
-use qvl_package::Graph;
+use qvl_package::{Graph, names};
 use serde_json::{Map, Value, json};
 
 use crate::ExportError;
 use crate::files::copied::read;
-use crate::graph::names;
 
 /// Its name for this family of models, dense and with experts.
 const MODEL_TYPE: &str = "qwen3_vl";

@@ -2,8 +2,8 @@
 
 use qvl_checkpoint::{Checkpoint, Config};
 use qvl_onnx::{DataType, Dim, GraphBuilder, Model, Value, shape};
+use qvl_package::names;
 
-use super::names;
 use crate::ExportError;
 use crate::weights::Weights;
 

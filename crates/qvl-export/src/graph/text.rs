@@ -2,9 +2,8 @@
 
 use qvl_checkpoint::Checkpoint;
 use qvl_onnx::{DataType, Dim, GraphBuilder, Model, OnnxError, Value, shape};
-use qvl_package::LogitsRows;
+use qvl_package::{LogitsRows, names};
 
-use super::names;
 use super::text_layer::{Cache, Decoder, past_shape};
 use super::text_positions::{BatchOrder, RotaryTables, take_rows};
 use crate::ExportError;

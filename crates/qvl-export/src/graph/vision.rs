@@ -2,8 +2,8 @@
 
 use qvl_checkpoint::Checkpoint;
 use qvl_onnx::{DataType, Dim, GraphBuilder, Model, Value, shape};
+use qvl_package::names;
 
-use super::names;
 use super::vision_block::{Rotary, Tower};
 use super::vision_positions::FramePatches;
 use crate::ExportError;
