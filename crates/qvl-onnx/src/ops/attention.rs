@@ -17,7 +17,7 @@ pub struct GroupQueryAttention<'a> {
     pub past_key: &'a Value,
     /// Values of the positions before, as their keys.
     pub past_value: &'a Value,
-    /// For each row of the batch one less than its number of positions so far, [batch], int32.
+    /// For each row of the batch one less than its number of positions so far, `[batch]`, int32.
     pub last_position: &'a Value,
     /// Number of positions of the longest row, a single int32.
     pub total: &'a Value,
