@@ -8,9 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use common::{options, package};
+use common::{FP32, Kind, options, package, package_of_kind};
 use qvl_engine::runtime::{self, RuntimeError, Source};
 use qvl_engine::{Device, EngineError, EngineOptions};
+use qvl_export::Precision;
 use qvl_package::{Graph, PackageDir};
 use tracing::{Event, Level, Metadata, Subscriber, field, span};
 
@@ -66,16 +67,21 @@ fn the_library_is_found_or_installed() {
 }
 
 #[test]
-fn a_package_loads_and_runs_without_warnings() {
+fn packages_load_and_run_without_warnings() {
     let warnings = Warnings::default();
+    let checkpoints = ["dense-tied", "dense-untied", "moe"];
+    let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8, Precision::Int4];
+    let kinds = checkpoints.iter().flat_map(|name| precisions.map(|precision| (*name, Kind { precision, ..FP32 })));
     tracing::subscriber::with_default(warnings.clone(), || {
-        let mut engine = qvl_engine::open(&package("dense-tied"), &options()).unwrap();
-        let patch = engine.config().vision.patch_len();
-        engine.encode(&vec![0.1; 16 * patch], &[qvl_checkpoint::Grid { t: 1, h: 4, w: 4 }]).unwrap();
-        let id = engine.open_sequence(1).unwrap();
-        let prompt = qvl_engine::Prefill { token_ids: &[1, 2], positions: &[[0; 3], [1; 3]], features: None };
-        engine.prefill(id, &prompt).unwrap();
-        engine.decode(id, 3, 2).unwrap();
+        kinds.for_each(|(name, kind)| {
+            let mut engine = qvl_engine::open(&package_of_kind(name, kind), &options()).unwrap();
+            let patch = engine.config().vision.patch_len();
+            engine.encode(&vec![0.1; 16 * patch], &[qvl_checkpoint::Grid { t: 1, h: 4, w: 4 }]).unwrap();
+            let id = engine.open_sequence(1).unwrap();
+            let prompt = qvl_engine::Prefill { token_ids: &[1, 2], positions: &[[0; 3], [1; 3]], features: None };
+            engine.prefill(id, &prompt).unwrap();
+            engine.decode(id, 3, 2).unwrap();
+        })
     });
     let said = warnings.0.lock().unwrap();
     assert!(said.is_empty(), "{said:#?}");

@@ -26,6 +26,20 @@ pub enum ExportError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The blocks of a quantised export have a size that is not possible.
+    #[error("a block size of {size} is not possible; use a power of two from 16 to 256")]
+    BlockSize {
+        /// The size that was asked for.
+        size: usize,
+    },
+    /// The experts' matrices do not divide into blocks.
+    #[error("the experts' sizes {hidden} and {inner} do not divide into blocks of 16; export with --precision fp16")]
+    ExpertBlocks {
+        /// Hidden size of the text decoder.
+        hidden: usize,
+        /// Inner size of an expert.
+        inner: usize,
+    },
     /// The export was stopped by its caller.
     #[error("the export was stopped; nothing was written")]
     Cancelled,

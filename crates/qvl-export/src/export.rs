@@ -3,42 +3,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qvl_checkpoint::Checkpoint;
-use qvl_onnx::{DataType, Model, OnnxError};
-use qvl_package::{
-    FileInfo, Graph, GraphInfo, LogitsRows, Manifest, PackageError, Precision, SourceInfo, Staging, Target,
-};
+use qvl_onnx::OnnxError;
+use qvl_package::{FileInfo, Graph, Manifest, PackageError, SourceInfo, Staging, Target};
 
 use crate::files::{copied, genai};
-use crate::graph::{self, TextGraph, VisionGraph};
-use crate::{ExportError, Progress, Stage};
-
-/// Choices about an export.
-#[derive(Debug, Clone)]
-pub struct ExportOptions {
-    /// The package's directory, which is made.
-    pub output: PathBuf,
-    /// Type of the text decoder's and the embedding's weights.
-    pub precision: Precision,
-    /// Type of the vision encoder's weights; `precision` if not given.
-    pub vision_precision: Option<Precision>,
-    /// Logits for all positions instead of the last: for evaluation.
-    pub all_logits: bool,
-    /// Replace a package that is there.
-    pub overwrite: bool,
-}
-
-impl ExportOptions {
-    /// A float16 package at `output`.
-    pub fn new(output: impl Into<PathBuf>) -> Self {
-        Self {
-            output: output.into(),
-            precision: Precision::Fp16,
-            vision_precision: None,
-            all_logits: false,
-            overwrite: false,
-        }
-    }
-}
+use crate::{ExportError, ExportOptions, Progress, Stage, graph};
 
 /// What was written.
 #[derive(Debug, Clone)]
@@ -61,6 +30,7 @@ pub fn export(
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<ExportReport, ExportError> {
+    options.check()?;
     let target = Target::new(&options.output, options.overwrite)?;
     let checkpoint = Checkpoint::open(checkpoint)?;
     let staging = Staging::create(target)?;
@@ -71,49 +41,17 @@ pub fn export(
         names.extend([graph.file().to_owned(), graph.data_file().to_owned()]);
     }
     let source = source_info(&checkpoint, progress)?;
+    let graphs = Graph::ALL.map(|graph| (graph.name().to_owned(), options.graph_info(graph, &checkpoint))).into_iter();
     let manifest = Manifest {
         format_version: Manifest::FORMAT_VERSION,
         qvl_version: env!("CARGO_PKG_VERSION").to_owned(),
         source,
-        graphs: Graph::ALL.into_iter().map(|graph| (graph.name().to_owned(), graph_info(graph, options))).collect(),
+        graphs: graphs.collect(),
         files: sizes(staging.path(), &names)?,
     };
     let bytes = manifest.files.values().map(|file| file.bytes).sum();
     let path = staging.publish(&manifest)?;
     Ok(ExportReport { path, bytes })
-}
-
-fn precision_of(graph: Graph, options: &ExportOptions) -> Precision {
-    match graph {
-        Graph::Vision => options.vision_precision.unwrap_or(options.precision),
-        Graph::Embedding | Graph::Text => options.precision,
-    }
-}
-
-fn logits(options: &ExportOptions) -> LogitsRows {
-    if options.all_logits { LogitsRows::All } else { LogitsRows::Last }
-}
-
-fn graph_info(graph: Graph, options: &ExportOptions) -> GraphInfo {
-    GraphInfo { precision: precision_of(graph, options), logits: (graph == Graph::Text).then(|| logits(options)) }
-}
-
-fn float(precision: Precision) -> DataType {
-    match precision {
-        Precision::Fp32 => DataType::Float32,
-        Precision::Fp16 => DataType::Float16,
-    }
-}
-
-fn build<'a>(checkpoint: &'a Checkpoint, graph: Graph, options: &ExportOptions) -> Result<Model<'a>, ExportError> {
-    let data_type = float(precision_of(graph, options));
-    match graph {
-        Graph::Vision => {
-            graph::vision(checkpoint, VisionGraph { float: data_type, features: float(options.precision) })
-        }
-        Graph::Embedding => graph::embedding(checkpoint, data_type),
-        Graph::Text => graph::text(checkpoint, TextGraph { float: data_type, logits: logits(options) }),
-    }
 }
 
 fn write_graph(
@@ -123,7 +61,11 @@ fn write_graph(
     package: &Path,
     progress: &dyn Progress,
 ) -> Result<(), ExportError> {
-    let model = build(checkpoint, graph, options)?;
+    let model = match graph {
+        Graph::Vision => graph::vision(checkpoint, options.vision_graph())?,
+        Graph::Embedding => graph::embedding(checkpoint, options.embedding_graph())?,
+        Graph::Text => graph::text(checkpoint, options.text_graph())?,
+    };
     let stage = match graph {
         Graph::Vision => Stage::Vision,
         Graph::Embedding => Stage::Embedding,

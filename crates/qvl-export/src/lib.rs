@@ -21,10 +21,16 @@ mod error;
 mod export;
 mod files;
 pub mod graph;
+mod matrices;
+mod options;
 mod progress;
+mod quantize;
 mod weights;
 
 pub use error::ExportError;
-pub use export::{ExportOptions, ExportReport, export};
+pub use export::{ExportReport, export};
+pub use options::ExportOptions;
 pub use progress::{NoProgress, Progress, Stage};
-pub use qvl_package::Precision;
+pub use quantize::BlockFormat;
+pub use qvl_package::{Graph, Method, Precision};
+pub use weights::Storage;

@@ -1,34 +1,55 @@
 //! A checkpoint's tensors in the order and type in which a graph wants them.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use qvl_checkpoint::{Checkpoint, Tensor};
-use qvl_onnx::{DataType, GraphBuilder, Value, WeightSource};
+use qvl_onnx::{DataType, GraphBuilder, MatMulNBits, StoredTensor, Value, WeightSource};
 
 use crate::ExportError;
+use crate::matrices::Matrices;
+use crate::quantize::BlockFormat;
 
-/// Rows and columns of the tiles in which matrices are transposed: 64 · 256 floats stay in the second-level cache.
-const TILE: (usize, usize) = (64, 256);
+/// Floats that are read before they are converted: four megabytes.
+const STRETCH: usize = 1 << 20;
 
-/// The checkpoint's tensors as weights of a graph whose matrices have the type `float`.
+/// How matrices are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// As the graph's own type.
+    Float,
+    /// In blocks of few bits.
+    Blocks(BlockFormat),
+}
+
+/// The checkpoint's tensors as weights of a graph that computes in the type `float`.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) float: DataType,
+    pub(crate) storage: Storage,
 }
 
 impl<'a> Weights<'a> {
+    /// The same tensors with matrices stored otherwise.
+    pub(crate) fn stored_as(&self, storage: Storage) -> Self {
+        Self { storage, ..*self }
+    }
+
     /// A tensor as it is, in float32: norms and position embeddings, which are computed with in float32.
     pub(crate) fn float32(&self, g: &mut GraphBuilder<'a>, name: &str) -> Result<Value, ExportError> {
-        self.stored(g, name, DataType::Float32)
+        self.typed(g, name, DataType::Float32)
     }
 
-    /// A tensor as it is, in the graph's own type.
-    pub(crate) fn plain(&self, g: &mut GraphBuilder<'a>, name: &str) -> Result<Value, ExportError> {
-        self.stored(g, name, self.float)
+    /// A tensor as it is, in the type `to`.
+    pub(crate) fn typed(&self, g: &mut GraphBuilder<'a>, name: &str, to: DataType) -> Result<Value, ExportError> {
+        let tensor = self.checkpoint.tensor(name)?;
+        let dims = tensor.shape().to_vec();
+        Ok(g.weight(name, to, &dims, Converted { tensor, to })?)
     }
 
-    /// `x` [.., n] times the transpose of the matrix `name`.weight [m, n], which is stored as [n, m].
+    /// `x` [.., n] times the transpose of the matrix `name`.weight [m, n].
     pub(crate) fn linear(
         &self,
         g: &mut GraphBuilder<'a>,
@@ -36,8 +57,7 @@ impl<'a> Weights<'a> {
         x: &Value,
         name: &str,
     ) -> Result<Value, ExportError> {
-        let weight = self.transposed(g, &format!("{name}.weight"))?;
-        Ok(g.matmul(label, x, &weight)?)
+        self.product(g, label, x, &format!("{name}.weight"))
     }
 
     /// As [`Weights::linear`], plus the vector `name`.bias.
@@ -49,40 +69,103 @@ impl<'a> Weights<'a> {
         name: &str,
     ) -> Result<Value, ExportError> {
         let product = self.linear(g, &format!("{label}.product"), x, name)?;
-        let bias = self.plain(g, &format!("{name}.bias"))?;
+        let bias = self.typed(g, &format!("{name}.bias"), self.float)?;
         Ok(g.add(label, &product, &bias)?)
     }
 
-    /// The matrix of shape [m, ..] as [product of the other axes, m].
-    pub(crate) fn transposed(&self, g: &mut GraphBuilder<'a>, name: &str) -> Result<Value, ExportError> {
+    /// `x` [.., n] times the transpose of the tensor `name` [m, ..], whose other axes have n elements together.
+    pub(crate) fn product(
+        &self,
+        g: &mut GraphBuilder<'a>,
+        label: &str,
+        x: &Value,
+        name: &str,
+    ) -> Result<Value, ExportError> {
         let tensor = self.checkpoint.tensor(name)?;
-        let columns = tensor.shape().first().copied().unwrap_or(1);
-        let rows = tensor.len() / columns.max(1);
-        let source = Matrices { tensor, to: self.float, rows, columns, transposed: true, interleaved: false };
-        Ok(g.weight(name, self.float, &[rows, columns], source)?)
+        let outputs = tensor.shape().first().copied().unwrap_or(1);
+        let inputs = tensor.len() / outputs.max(1);
+        match self.storage {
+            Storage::Float => {
+                let matrices = Matrices::transposed(tensor, [1, inputs, outputs]);
+                let weight = g.weight(name, self.float, &[inputs, outputs], FloatRows { matrices, to: self.float })?;
+                Ok(g.matmul(label, x, &weight)?)
+            }
+            Storage::Blocks(format) => {
+                let blocks = format.blocks(inputs);
+                let matrices = Matrices::plain(tensor, [1, outputs, inputs]);
+                let weight =
+                    quantized(g, name, matrices, format, &[outputs, blocks, format.blob()], &[outputs, blocks])?;
+                let node = MatMulNBits {
+                    x,
+                    codes: &weight.codes,
+                    scales: &weight.scales,
+                    zero_points: weight.zero_points.as_ref(),
+                    bits: format.bits,
+                    block_size: format.size,
+                    accuracy_level: format.accuracy_level,
+                };
+                Ok(g.matmul_n_bits(label, &node)?)
+            }
+        }
     }
 
-    /// A tensor of expert matrices as [experts, rows, columns].
-    ///
-    /// `transposed` if the checkpoint has [experts, columns, rows]; `interleaved` if its rows are two halves that
-    /// shall alternate.
+    /// Expert matrices [experts, rows, columns] in the graph's type.
     pub(crate) fn experts(
         &self,
         g: &mut GraphBuilder<'a>,
         name: &str,
-        dims: [usize; 3],
-        transposed: bool,
-        interleaved: bool,
+        matrices: Matrices<'a>,
     ) -> Result<Value, ExportError> {
-        let tensor = self.checkpoint.tensor(name)?;
-        let source = Matrices { tensor, to: self.float, rows: dims[1], columns: dims[2], transposed, interleaved };
-        Ok(g.weight(name, self.float, &dims, source)?)
+        let dims = matrices.dims();
+        Ok(g.weight(name, self.float, &dims, FloatRows { matrices, to: self.float })?)
     }
 
-    fn stored(&self, g: &mut GraphBuilder<'a>, name: &str, to: DataType) -> Result<Value, ExportError> {
-        let tensor = self.checkpoint.tensor(name)?;
-        let dims = tensor.shape().to_vec();
-        Ok(g.weight(name, to, &dims, Converted { tensor, to })?)
+    /// Expert matrices [experts, rows, columns] in blocks: packed codes and scales.
+    pub(crate) fn quantized_experts(
+        &self,
+        g: &mut GraphBuilder<'a>,
+        name: &str,
+        matrices: Matrices<'a>,
+        format: BlockFormat,
+    ) -> Result<(Value, Value), ExportError> {
+        let [experts, rows, columns] = matrices.dims();
+        let blocks = format.blocks(columns);
+        let dims = ([experts, rows, blocks * format.blob()], [experts, rows, blocks]);
+        let weight = quantized(g, name, matrices, format, &dims.0, &dims.1)?;
+        Ok((weight.codes, weight.scales))
+    }
+}
+
+/// A quantised weight.
+struct Quantized {
+    codes: Value,
+    scales: Value,
+    zero_points: Option<Value>,
+}
+
+/// Stores `matrices` as codes of shape `codes`, scales of shape `scales` and zero points where the format has them.
+fn quantized<'a>(
+    g: &mut GraphBuilder<'a>,
+    name: &str,
+    matrices: Matrices<'a>,
+    format: BlockFormat,
+    codes: &[usize],
+    scales: &[usize],
+) -> Result<Quantized, ExportError> {
+    let [count, rows, columns] = matrices.dims();
+    let tensor = |part: &str, data_type, dims: &[usize]| StoredTensor {
+        name: format!("{name}.{part}"),
+        data_type,
+        dims: dims.to_vec(),
+    };
+    let mut tensors = vec![tensor("codes", DataType::UInt8, codes), tensor("scales", DataType::Float32, scales)];
+    if !format.symmetric {
+        tensors.push(tensor("zero_points", DataType::UInt8, &[count * rows, format.zero_point_bytes(columns)]));
+    }
+    let mut values = g.weights(tensors, count * rows, QuantizedRows { matrices, format })?.into_iter();
+    match (values.next(), values.next(), values.next()) {
+        (Some(codes), Some(scales), zero_points) => Ok(Quantized { codes, scales, zero_points }),
+        _ => Err(qvl_onnx::OnnxError::UnknownValue { name: name.to_owned() }.into()),
     }
 }
 
@@ -93,10 +176,17 @@ struct Converted<'a> {
 }
 
 impl WeightSource for Converted<'_> {
-    fn fill(&self, first: usize, out: &mut [u8]) -> Result<(), String> {
-        let mut values = vec![0.0; out.len() / self.to.size()];
-        self.tensor.read_f32(first, &mut values);
-        encode(&values, self.to, out)
+    fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        let out = &mut *outputs[0];
+        let row = out.len() / self.to.size() / rows.len();
+        let mut values = vec![0.0; STRETCH.min(row * rows.len())];
+        for (i, out) in out.chunks_mut(values.len() * self.to.size()).enumerate() {
+            let first = rows.start * row + i * values.len();
+            let values = &mut values[..out.len() / self.to.size()];
+            self.tensor.read_f32(first, values);
+            encode(values, self.to, out)?;
+        }
+        Ok(())
     }
 
     fn finished(&self) {
@@ -104,113 +194,74 @@ impl WeightSource for Converted<'_> {
     }
 }
 
-/// One matrix, or several of one size, each [rows, columns] in the graph.
-struct Matrices<'a> {
-    tensor: Tensor<'a>,
+/// Calls `use_rows` with stretches of the matrices' rows as float32, and where each begins among `rows`.
+fn for_stretches(
+    matrices: &Matrices<'_>,
+    rows: Range<usize>,
+    mut use_rows: impl FnMut(usize, &[f32]) -> Result<(), String>,
+) -> Result<(), String> {
+    let columns = matrices.dims()[2];
+    let step = (STRETCH / columns).clamp(1, rows.len().max(1));
+    let mut values = vec![0.0; step * columns];
+    for start in rows.clone().step_by(step) {
+        let end = rows.end.min(start + step);
+        let values = &mut values[..(end - start) * columns];
+        matrices.read(start..end, values);
+        use_rows(start - rows.start, values)?;
+    }
+    Ok(())
+}
+
+/// Matrices as numbers of one type.
+struct FloatRows<'a> {
+    matrices: Matrices<'a>,
     to: DataType,
-    rows: usize,
-    columns: usize,
-    /// The checkpoint holds each matrix as [columns, rows].
-    transposed: bool,
-    /// The checkpoint holds the even rows first, then the odd ones.
-    interleaved: bool,
 }
 
-impl WeightSource for Matrices<'_> {
-    fn fill(&self, first: usize, out: &mut [u8]) -> Result<(), String> {
-        let row_bytes = self.columns * self.to.size();
-        let mut row = first / self.columns;
-        let mut rest = out;
-        while !rest.is_empty() {
-            // A stretch may end one matrix and begin the next.
-            let (matrix, start) = (row / self.rows, row % self.rows);
-            let count = (rest.len() / row_bytes).min(self.rows - start);
-            let (now, later) = rest.split_at_mut(count * row_bytes);
-            if self.transposed {
-                self.fill_transposed(matrix, start, now)?;
-            } else {
-                self.fill_rows(matrix, start, now)?;
-            }
-            row += count;
-            rest = later;
-        }
-        Ok(())
+impl WeightSource for FloatRows<'_> {
+    fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        let row_bytes = self.matrices.dims()[2] * self.to.size();
+        for_stretches(&self.matrices, rows, |start, values| {
+            encode(values, self.to, &mut outputs[0][start * row_bytes..][..values.len() * self.to.size()])
+        })
     }
 
     fn finished(&self) {
-        self.tensor.release(0, self.tensor.len());
+        self.matrices.release();
     }
 }
 
-impl Matrices<'_> {
-    /// Copies whole rows.
-    fn fill_rows(&self, matrix: usize, start: usize, out: &mut [u8]) -> Result<(), String> {
-        let mut values = vec![0.0; self.columns];
-        for (i, out) in out.chunks_exact_mut(self.columns * self.to.size()).enumerate() {
-            let row = matrix * self.rows + self.source_row(start + i);
-            self.tensor.read_f32(row * self.columns, &mut values);
-            encode(&values, self.to, out)?;
-        }
-        Ok(())
-    }
+/// Matrices in blocks: codes, scales and, if asymmetric, zero points.
+struct QuantizedRows<'a> {
+    matrices: Matrices<'a>,
+    format: BlockFormat,
+}
 
-    /// Transposes tile by tile.
-    fn fill_transposed(&self, matrix: usize, start: usize, out: &mut [u8]) -> Result<(), String> {
-        let size = self.to.size();
-        let row_bytes = self.columns * size;
-        let end = start + out.len() / row_bytes;
-        let mut tile = vec![0.0; TILE.0 * (TILE.1 + 2)];
-        let mut line = vec![0.0; TILE.0];
-        for row in (start..end).step_by(TILE.1) {
-            let rows = row..end.min(row + TILE.1);
-            for column in (0..self.columns).step_by(TILE.0) {
-                let columns = column..self.columns.min(column + TILE.0);
-                let (stride, skipped) = self.read_tile(matrix, &rows, &columns, &mut tile);
-                for r in rows.clone() {
-                    let line = &mut line[..columns.len()];
-                    for (c, value) in line.iter_mut().enumerate() {
-                        *value = tile[c * stride + r - rows.start + skipped];
-                    }
-                    let at = (r - start) * row_bytes + columns.start * size;
-                    encode(line, self.to, &mut out[at..at + columns.len() * size])?;
+impl WeightSource for QuantizedRows<'_> {
+    fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        let columns = self.matrices.dims()[2];
+        let blocks = self.format.blocks(columns);
+        let (codes_row, scales_row) = (blocks * self.format.blob(), blocks * 4);
+        let zero_points_row = if self.format.symmetric { 0 } else { self.format.zero_point_bytes(columns) };
+        for_stretches(&self.matrices, rows, |start, values| {
+            for (row, values) in (start..).zip(values.chunks_exact(columns)) {
+                if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                    return Err(format!("the value {value} cannot be quantised; export with --precision fp16"));
                 }
+                let [codes, scales, rest @ ..] = &mut *outputs else { return Err("it lacks an output".to_owned()) };
+                let zero_points = match rest.first_mut() {
+                    Some(zero_points) => &mut zero_points[row * zero_points_row..][..zero_points_row],
+                    None => &mut [],
+                };
+                let codes = &mut codes[row * codes_row..][..codes_row];
+                self.format.quantize_row(values, codes, &mut scales[row * scales_row..][..scales_row], zero_points);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// Reads the tile's columns, each a line of the checkpoint; gives the lines' length and how many values of each
-    /// line lie before the tile's first row.
-    fn read_tile(
-        &self,
-        matrix: usize,
-        rows: &std::ops::Range<usize>,
-        columns: &std::ops::Range<usize>,
-        tile: &mut [f32],
-    ) -> (usize, usize) {
-        let base = matrix * self.rows * self.columns;
-        if !self.interleaved {
-            for (line, column) in tile.chunks_exact_mut(rows.len()).zip(columns.clone()) {
-                self.tensor.read_f32(base + column * self.rows + rows.start, line);
-            }
-            return (rows.len(), 0);
-        }
-        // Whole pairs, although the tile may begin or end within one.
-        let pairs = rows.start / 2..rows.end.div_ceil(2);
-        let mut halves = [vec![0.0; pairs.len()], vec![0.0; pairs.len()]];
-        for (line, column) in tile.chunks_exact_mut(2 * pairs.len()).zip(columns.clone()) {
-            for (half, values) in halves.iter_mut().enumerate() {
-                self.tensor.read_f32(base + column * self.rows + half * self.rows / 2 + pairs.start, values);
-            }
-            for (pair, (even, odd)) in line.chunks_exact_mut(2).zip(halves[0].iter().zip(&halves[1])) {
-                pair.copy_from_slice(&[*even, *odd]);
-            }
-        }
-        (2 * pairs.len(), rows.start % 2)
-    }
-
-    fn source_row(&self, row: usize) -> usize {
-        if self.interleaved { row / 2 + (row % 2) * (self.rows / 2) } else { row }
+    fn finished(&self) {
+        self.matrices.release();
     }
 }
 
@@ -247,69 +298,7 @@ fn encode_f16(values: &[f32], out: &mut [u8]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-
-    /// Fills a whole tensor in stretches of `rows` rows.
-    fn stretches(source: &Matrices<'_>, matrices: usize, rows: usize) -> Vec<f32> {
-        let row = source.columns * source.to.size();
-        let mut bytes = vec![0; matrices * source.rows * row];
-        for (i, stretch) in bytes.chunks_mut(rows * row).enumerate() {
-            source.fill(i * rows * source.columns, stretch).unwrap();
-        }
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-
-    fn read(tensor: &Tensor<'_>) -> Vec<f32> {
-        let mut values = vec![0.0; tensor.len()];
-        tensor.read_f32(0, &mut values);
-        values
-    }
-
-    #[test]
-    fn experts_are_transposed_and_interleaved_in_any_stretches() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/tiny/moe");
-        let checkpoint = Checkpoint::open(&directory).unwrap();
-        let name = "model.language_model.layers.0.mlp.experts.gate_up_proj";
-        let tensor = checkpoint.tensor(name).unwrap();
-        let [experts, columns, rows] = *tensor.shape() else { panic!("{:?}", tensor.shape()) };
-        let original = read(&tensor);
-        let source = Matrices { tensor, to: DataType::Float32, rows, columns, transposed: true, interleaved: true };
-        for stretch in [1, 3, 7, rows, experts * rows] {
-            let values = stretches(&source, experts, stretch);
-            for e in 0..experts {
-                for r in 0..rows {
-                    let from = r / 2 + (r % 2) * (rows / 2);
-                    for c in [0, 1, columns - 1] {
-                        let expected = original[(e * columns + c) * rows + from];
-                        assert_eq!(values[(e * rows + r) * columns + c], expected, "expert {e}, row {r}, column {c}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn both_expert_layouts_give_the_same_weights() {
-        let read_all = |layout: &str, transposed: bool| {
-            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/tiny").join(layout);
-            let checkpoint = Checkpoint::open(&directory).unwrap();
-            let moe = checkpoint.config().text.moe.clone().unwrap();
-            let hidden = checkpoint.config().text.hidden_size;
-            let both = [
-                ("gate_up_proj", 2 * moe.moe_intermediate_size, hidden),
-                ("down_proj", hidden, moe.moe_intermediate_size),
-            ];
-            both.map(|(part, rows, columns)| {
-                let tensor = checkpoint.tensor(&format!("model.language_model.layers.1.mlp.experts.{part}")).unwrap();
-                let interleaved = part == "gate_up_proj";
-                let source = Matrices { tensor, to: DataType::Float32, rows, columns, transposed, interleaved };
-                stretches(&source, moe.num_experts, 5)
-            })
-        };
-        assert_eq!(read_all("moe", true), read_all("moe-resaved5x", false));
-    }
 
     #[test]
     fn float16_holds_what_it_can_and_says_what_it_cannot() {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use qvl_export::{ExportError, ExportOptions, NoProgress, Precision, Progress, Stage, export};
+use qvl_export::{ExportError, ExportOptions, Method, NoProgress, Precision, Progress, Stage, export};
 use qvl_onnx::proto::{DimensionValue, ModelProto, TypeValue, ValueInfoProto};
 use qvl_package::{Graph, PackageDir};
 
@@ -81,6 +81,53 @@ fn the_graphs_keep_their_contracts() {
 
     export(&tiny("dense-tied"), &ExportOptions { all_logits: true, overwrite: true, ..choices }, &NoProgress).unwrap();
     assert_eq!(contract(&output, Graph::Text).1.last().unwrap(), "logits 10[batch, sequence, 1280]");
+}
+
+#[test]
+fn quantised_packages_say_how_they_were_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("package");
+    let choices =
+        ExportOptions { block_size: 64, symmetric: false, method: Method::Rtn, ..options(&output, Precision::Int4) };
+    let report = export(&tiny("dense-untied"), &choices, &NoProgress).unwrap();
+    let package = PackageDir::open(&output).unwrap();
+    let text = serde_json::to_value(&package.manifest().graphs["text"]).unwrap();
+    let quantization = serde_json::json!({
+        "method": "rtn", "block_size": 64, "symmetric": false, "accuracy_level": 4, "mix": { "lm_head.weight": 8 },
+    });
+    assert_eq!(text, serde_json::json!({ "precision": "int4", "quantization": quantization, "logits": "last" }));
+    let others = ["vision", "embedding"].map(|graph| package.manifest().graphs[graph].precision);
+    assert_eq!(others, [Precision::Fp16; 2]);
+    let (inputs, outputs) = contract(&output, Graph::Text);
+    assert_eq!(inputs[3], "past_key_values.0.key 1[batch, 2, past_length, 32]");
+    assert_eq!(outputs.last().unwrap(), "logits 1[batch, 1, 1280]");
+
+    let half = ExportOptions { overwrite: true, ..options(&output, Precision::Fp16) };
+    assert!(report.bytes < export(&tiny("dense-untied"), &half, &NoProgress).unwrap().bytes);
+}
+
+#[test]
+fn every_tiny_checkpoint_can_be_quantised() {
+    for name in ["dense-tied", "dense-untied", "moe", "moe-resaved5x"] {
+        for precision in [Precision::Int8, Precision::Int4] {
+            let directory = tempfile::tempdir().unwrap();
+            let output = directory.path().join("package");
+            let vision_precision = Some(precision);
+            export(&tiny(name), &ExportOptions { vision_precision, ..options(&output, precision) }, &NoProgress)
+                .unwrap();
+            PackageDir::open(&output).unwrap();
+        }
+    }
+}
+
+#[test]
+fn impossible_blocks_are_refused() {
+    for size in [0, 8, 48, 512] {
+        let directory = tempfile::tempdir().unwrap();
+        let choices = ExportOptions { block_size: size, ..options(&directory.path().join("package"), Precision::Int4) };
+        let error = export(&tiny("dense-tied"), &choices, &NoProgress).unwrap_err().to_string();
+        assert_eq!(error, format!("a block size of {size} is not possible; use a power of two from 16 to 256"));
+    }
 }
 
 #[test]

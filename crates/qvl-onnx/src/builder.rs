@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto, ValueInfoProto,
 };
-use crate::weights::Weight;
+use crate::weights::{StoredTensor, Weight};
 use crate::{DataType, OnnxError, Shape, Value, WeightSource, shape};
 
 /// ONNX's file format version that is written; ONNX Runtime 1.24, the oldest supported, reads it.
@@ -128,7 +128,7 @@ impl<'a> GraphBuilder<'a> {
         renamed
     }
 
-    /// A stored tensor that goes to the external-data file.
+    /// A stored tensor that goes to the external-data file; its rows are those of its last axis.
     ///
     /// # Errors
     /// If the name is taken.
@@ -139,12 +139,35 @@ impl<'a> GraphBuilder<'a> {
         dims: &[usize],
         source: impl WeightSource + 'a,
     ) -> Result<Value, OnnxError> {
-        self.claim(name)?;
-        let weight = Weight { name: name.to_owned(), data_type, dims: dims.to_vec(), source: Box::new(source) };
-        let value = Value { name: name.to_owned(), data_type, shape: weight.shape() };
-        self.scopes[0].known.insert(name.to_owned());
-        self.weights.push(weight);
-        Ok(value)
+        let rows = dims.split_last().map_or(1, |(_, leading)| leading.iter().product());
+        let tensor = StoredTensor { name: name.to_owned(), data_type, dims: dims.to_vec() };
+        let mut values = self.weights(vec![tensor], rows, source)?;
+        values.pop().ok_or_else(|| OnnxError::UnknownValue { name: name.to_owned() })
+    }
+
+    /// Stored tensors that one source fills together, each of `rows` rows.
+    ///
+    /// # Errors
+    /// If a name is taken, or a tensor does not divide into that many rows.
+    pub fn weights(
+        &mut self,
+        tensors: Vec<StoredTensor>,
+        rows: usize,
+        source: impl WeightSource + 'a,
+    ) -> Result<Vec<Value>, OnnxError> {
+        let mut values = Vec::with_capacity(tensors.len());
+        for tensor in &tensors {
+            if tensor.bytes() % rows.max(1) as u64 != 0 {
+                let reason = format!("{:?} does not divide into {rows} rows", tensor.dims);
+                return Err(OnnxError::Weight { tensor: tensor.name.clone(), reason });
+            }
+            self.claim(&tensor.name)?;
+            self.scopes[0].known.insert(tensor.name.clone());
+            let shape = Shape(tensor.dims.iter().map(|&size| size.into()).collect());
+            values.push(Value { name: tensor.name.clone(), data_type: tensor.data_type, shape });
+        }
+        self.weights.push(Weight { tensors, rows, source: Box::new(source) });
+        Ok(values)
     }
 
     /// A constant list of integers, stored in the graph once however often it is asked for.
@@ -380,6 +403,6 @@ impl Model<'_> {
 
     /// Bytes of all external tensors, without the gaps between them.
     pub fn weight_bytes(&self) -> u64 {
-        self.weights.iter().map(Weight::bytes).sum()
+        self.weights.iter().flat_map(|weight| &weight.tensors).map(StoredTensor::bytes).sum()
     }
 }

@@ -31,6 +31,7 @@ pub use builder::{GraphBuilder, Model};
 pub use error::OnnxError;
 pub use ops::attention::{GroupQueryAttention, GroupQueryOutputs};
 pub use ops::experts::MixtureOfExperts;
+pub use ops::quantized::{MatMulNBits, QuantizedExperts};
 pub use types::{DataType, Dim, Shape, Value};
-pub use weights::WeightSource;
+pub use weights::{StoredTensor, WeightSource};
 pub use write::ALIGNMENT;

@@ -17,16 +17,25 @@ pub enum DataType {
     Int64,
     /// Boolean.
     Bool,
+    /// Unsigned byte, also for packed values of fewer bits.
+    UInt8,
 }
 
 impl DataType {
-    const CODES: [(Self, i32); 5] =
-        [(Self::Float32, 1), (Self::Int32, 6), (Self::Int64, 7), (Self::Bool, 9), (Self::Float16, 10)];
+    const CODES: [(Self, i32); 6] = [
+        (Self::Float32, 1),
+        (Self::UInt8, 2),
+        (Self::Int32, 6),
+        (Self::Int64, 7),
+        (Self::Bool, 9),
+        (Self::Float16, 10),
+    ];
 
     /// ONNX's code.
     pub fn code(self) -> i32 {
         match self {
             Self::Float32 => 1,
+            Self::UInt8 => 2,
             Self::Int32 => 6,
             Self::Int64 => 7,
             Self::Bool => 9,
@@ -45,7 +54,7 @@ impl DataType {
             Self::Float32 | Self::Int32 => 4,
             Self::Float16 => 2,
             Self::Int64 => 8,
-            Self::Bool => 1,
+            Self::Bool | Self::UInt8 => 1,
         }
     }
 }
@@ -58,6 +67,7 @@ impl fmt::Display for DataType {
             Self::Int32 => "int32",
             Self::Int64 => "int64",
             Self::Bool => "bool",
+            Self::UInt8 => "uint8",
         })
     }
 }

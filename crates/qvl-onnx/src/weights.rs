@@ -1,45 +1,51 @@
-use crate::{DataType, Shape};
+use std::ops::Range;
 
-/// Where a stored tensor's elements come from when the file is written.
+use crate::DataType;
+
+/// Where stored tensors' elements come from when the file is written.
 ///
-/// The writer asks for stretches of whole rows (of the last axis), from several threads at once and in any order, so
-/// that a tensor of any size passes through a small buffer.
+/// The writer asks for stretches of rows, from several threads at once and in any order, so that a tensor of any size
+/// passes through a small buffer. One source may fill several tensors at once, row by row, such as quantised values
+/// and their scales.
 pub trait WeightSource: Send + Sync {
-    /// Fills `out` with the little-endian elements from index `first` on, in row-major order.
+    /// Fills each tensor's `outputs` with the little-endian elements of the rows `rows`.
     ///
     /// # Errors
     /// A sentence about a value that the element type cannot hold.
-    fn fill(&self, first: usize, out: &mut [u8]) -> Result<(), String>;
+    fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String>;
 
-    /// Called once, when the whole tensor has been written: memory behind it can be given back.
+    /// Called once, when all rows have been written: memory behind them can be given back.
     fn finished(&self) {}
 }
 
 /// A tensor that goes to the external-data file.
+#[derive(Debug, Clone)]
+pub struct StoredTensor {
+    /// Its name.
+    pub name: String,
+    /// Element type.
+    pub data_type: DataType,
+    /// Sizes of its axes.
+    pub dims: Vec<usize>,
+}
+
+impl StoredTensor {
+    /// Number of bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.dims.iter().product::<usize>() as u64 * self.data_type.size() as u64
+    }
+}
+
+/// Tensors that one source fills; each has the same number of rows.
 pub(crate) struct Weight<'a> {
-    pub(crate) name: String,
-    pub(crate) data_type: DataType,
-    pub(crate) dims: Vec<usize>,
+    pub(crate) tensors: Vec<StoredTensor>,
+    pub(crate) rows: usize,
     pub(crate) source: Box<dyn WeightSource + 'a>,
 }
 
 impl Weight<'_> {
-    /// Number of elements of the last axis.
-    pub(crate) fn row(&self) -> usize {
-        self.dims.last().copied().unwrap_or(1).max(1)
-    }
-
-    /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.dims.iter().product()
-    }
-
-    /// Number of bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.len() as u64 * self.data_type.size() as u64
-    }
-
-    pub(crate) fn shape(&self) -> Shape {
-        Shape(self.dims.iter().map(|&size| size.into()).collect())
+    /// Bytes of a row of each tensor.
+    pub(crate) fn row_bytes(&self) -> impl Iterator<Item = usize> {
+        self.tensors.iter().map(|tensor| (tensor.bytes() / self.rows.max(1) as u64) as usize)
     }
 }

@@ -8,7 +8,7 @@ use prost::Message;
 use rayon::prelude::*;
 
 use crate::proto::{StringStringEntryProto, TensorProto};
-use crate::weights::Weight;
+use crate::weights::{StoredTensor, Weight};
 use crate::{Model, OnnxError};
 
 /// External tensors start at multiples of this many bytes, the page size, so that they can be memory-mapped.
@@ -20,10 +20,10 @@ const BUFFERS: usize = 128 << 20;
 /// A buffer's smallest and largest size.
 const BUFFER: (usize, usize) = (1 << 20, 16 << 20);
 
-/// A stretch of whole rows of one tensor.
+/// A stretch of rows that one source fills.
 struct Chunk {
     weight: usize,
-    elements: Range<usize>,
+    rows: Range<usize>,
 }
 
 impl Model<'_> {
@@ -35,39 +35,42 @@ impl Model<'_> {
     /// # Errors
     /// If a file cannot be written, a weight does not fit the type that it is stored in, or `advance` says to stop.
     pub fn write(mut self, onnx: &Path, data: &Path, advance: &(dyn Fn(u64) -> bool + Sync)) -> Result<(), OnnxError> {
-        let offsets = self.offsets();
-        write_data(data, &self.weights, &offsets, advance)?;
+        let (offsets, end) = offsets(&self.weights);
+        write_data(data, &self.weights, &offsets, end, advance)?;
         let location = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if let Some(graph) = &mut self.proto.graph {
-            graph
-                .initializer
-                .extend(self.weights.iter().zip(&offsets).map(|(w, &offset)| external(w, &location, offset)));
+            let tensors = self.weights.iter().flat_map(|weight| &weight.tensors);
+            let external = tensors.zip(offsets.iter().flatten()).map(|(t, &offset)| external(t, &location, offset));
+            graph.initializer.extend(external);
         }
         let io_error = |source| OnnxError::Io { path: onnx.to_path_buf(), source };
         std::fs::write(onnx, self.proto.encode_to_vec()).map_err(io_error)
     }
-
-    fn offsets(&self) -> Vec<u64> {
-        let starts = self.weights.iter().scan(0u64, |next, weight| {
-            let offset = *next;
-            *next = (offset + weight.bytes()).next_multiple_of(ALIGNMENT);
-            Some(offset)
-        });
-        starts.collect()
-    }
 }
 
-fn external(weight: &Weight<'_>, location: &str, offset: u64) -> TensorProto {
+/// Where each weight's tensors start, and where the last one ends.
+fn offsets(weights: &[Weight<'_>]) -> (Vec<Vec<u64>>, u64) {
+    let mut end = 0u64;
+    let mut place = |tensor: &StoredTensor| {
+        let start = end.next_multiple_of(ALIGNMENT);
+        end = start + tensor.bytes();
+        start
+    };
+    let offsets = weights.iter().map(|weight| weight.tensors.iter().map(&mut place).collect()).collect();
+    (offsets, end)
+}
+
+fn external(tensor: &StoredTensor, location: &str, offset: u64) -> TensorProto {
     let entry = |key: &str, value: String| StringStringEntryProto { key: key.to_owned(), value };
     TensorProto {
-        dims: weight.dims.iter().map(|&size| size as i64).collect(),
-        data_type: Some(weight.data_type.code()),
-        name: weight.name.clone(),
+        dims: tensor.dims.iter().map(|&size| size as i64).collect(),
+        data_type: Some(tensor.data_type.code()),
+        name: tensor.name.clone(),
         raw_data: None,
         external_data: vec![
             entry("location", location.to_owned()),
             entry("offset", offset.to_string()),
-            entry("length", weight.bytes().to_string()),
+            entry("length", tensor.bytes().to_string()),
         ],
         data_location: Some(1),
     }
@@ -76,13 +79,13 @@ fn external(weight: &Weight<'_>, location: &str, offset: u64) -> TensorProto {
 fn write_data(
     path: &Path,
     weights: &[Weight<'_>],
-    offsets: &[u64],
+    offsets: &[Vec<u64>],
+    end: u64,
     advance: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<(), OnnxError> {
     let io_error = |source| OnnxError::Io { path: path.to_path_buf(), source };
     let file = File::create_new(path).map_err(io_error)?;
-    let total = weights.last().zip(offsets.last()).map_or(0, |(weight, offset)| offset + weight.bytes());
-    reserve(&file, total).map_err(io_error)?;
+    reserve(&file, end).map_err(io_error)?;
     let chunks = chunks(weights, (BUFFERS / rayon::current_num_threads()).clamp(BUFFER.0, BUFFER.1));
     let mut left: Vec<AtomicUsize> = weights.iter().map(|_| AtomicUsize::new(0)).collect();
     for chunk in &chunks {
@@ -90,12 +93,14 @@ fn write_data(
     }
     chunks.par_iter().try_for_each_init(Vec::new, |buffer, chunk| {
         let weight = &weights[chunk.weight];
-        let size = weight.data_type.size();
-        buffer.resize(chunk.elements.len() * size, 0);
-        let weight_error = |reason| OnnxError::Weight { tensor: weight.name.clone(), reason };
-        weight.source.fill(chunk.elements.start, buffer).map_err(weight_error)?;
-        let offset = offsets[chunk.weight] + (chunk.elements.start * size) as u64;
-        write_at(&file, buffer, offset).map_err(io_error)?;
+        let row_bytes: Vec<usize> = weight.row_bytes().collect();
+        buffer.resize(row_bytes.iter().sum::<usize>() * chunk.rows.len(), 0);
+        let mut outputs = split(buffer, row_bytes.iter().map(|bytes| bytes * chunk.rows.len()));
+        let weight_error = |reason| OnnxError::Weight { tensor: weight.tensors[0].name.clone(), reason };
+        weight.source.fill(chunk.rows.clone(), &mut outputs).map_err(weight_error)?;
+        for ((output, offset), bytes) in outputs.iter().zip(&offsets[chunk.weight]).zip(row_bytes) {
+            write_at(&file, output, offset + (chunk.rows.start * bytes) as u64).map_err(io_error)?;
+        }
         if !advance(buffer.len() as u64) {
             return Err(OnnxError::Stopped);
         }
@@ -106,14 +111,24 @@ fn write_data(
     })
 }
 
-/// Cuts the tensors into stretches of whole rows of about `bytes` bytes, in file order.
+/// Cuts `buffer` into pieces of these lengths.
+fn split(mut buffer: &mut [u8], lengths: impl Iterator<Item = usize>) -> Vec<&mut [u8]> {
+    let mut pieces = Vec::new();
+    for length in lengths {
+        let (piece, rest) = buffer.split_at_mut(length);
+        pieces.push(piece);
+        buffer = rest;
+    }
+    pieces
+}
+
+/// Cuts the weights into stretches of rows of about `bytes` bytes, in file order.
 fn chunks(weights: &[Weight<'_>], bytes: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     for (index, weight) in weights.iter().enumerate() {
-        let rows = (bytes / (weight.row() * weight.data_type.size())).max(1);
-        let step = rows * weight.row();
-        let starts = (0..weight.len()).step_by(step);
-        chunks.extend(starts.map(|start| Chunk { weight: index, elements: start..(start + step).min(weight.len()) }));
+        let step = (bytes / weight.row_bytes().sum::<usize>().max(1)).max(1);
+        let starts = (0..weight.rows).step_by(step);
+        chunks.extend(starts.map(|start| Chunk { weight: index, rows: start..(start + step).min(weight.rows) }));
     }
     chunks
 }

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+use std::ops::Range;
+
 use qvl_onnx::{DataType, GraphBuilder, OnnxError, WeightSource, shape};
 
 struct Zeros;
 
 impl WeightSource for Zeros {
-    fn fill(&self, _first: usize, out: &mut [u8]) -> Result<(), String> {
-        out.fill(0);
+    fn fill(&self, _rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        outputs[0].fill(0);
         Ok(())
     }
 }

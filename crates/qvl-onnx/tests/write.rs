@@ -2,21 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use qvl_onnx::proto::ModelProto;
-use qvl_onnx::{ALIGNMENT, DataType, GraphBuilder, OnnxError, WeightSource, shape};
+use qvl_onnx::{ALIGNMENT, DataType, GraphBuilder, OnnxError, StoredTensor, WeightSource, shape};
 
-/// Each element is its own index.
+/// Tensors of float32 whose elements are their own index, or twice that, or three times that …
 struct Counting<'a> {
+    row: &'a [usize],
     finished: &'a AtomicUsize,
 }
 
 impl WeightSource for Counting<'_> {
-    fn fill(&self, first: usize, out: &mut [u8]) -> Result<(), String> {
-        for (i, out) in out.chunks_exact_mut(4).enumerate() {
-            out.copy_from_slice(&((first + i) as f32).to_le_bytes());
+    fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        for ((factor, output), row) in (1..).zip(outputs).zip(self.row) {
+            for (i, out) in output.chunks_exact_mut(4).enumerate() {
+                out.copy_from_slice(&((factor * (rows.start * row + i)) as f32).to_le_bytes());
+            }
         }
         Ok(())
     }
@@ -31,12 +35,18 @@ fn tensors_are_aligned_whole_and_in_one_file() {
     let directory = tempfile::tempdir().unwrap();
     let (onnx, data) = (directory.path().join("g.onnx"), directory.path().join("g.onnx.data"));
     let finished = AtomicUsize::new(0);
-    // The second tensor is larger than one buffer, with rows that do not divide a buffer.
-    let dims: [&[usize]; 3] = [&[3], &[3001, 2003], &[2, 5, 7]];
     let mut g = GraphBuilder::new();
-    for (i, dims) in dims.iter().enumerate() {
-        g.weight(&format!("w{i}"), DataType::Float32, dims, Counting { finished: &finished }).unwrap();
-    }
+    let source = |row| Counting { row, finished: &finished };
+    g.weight("small", DataType::Float32, &[3], source(&[3])).unwrap();
+    // Larger than one buffer, with rows that do not divide a buffer.
+    g.weight("large", DataType::Float32, &[3001, 2003], source(&[2003])).unwrap();
+    g.weight("deep", DataType::Float32, &[2, 5, 7], source(&[7])).unwrap();
+    let tensor = |name: &str, dims: &[usize]| StoredTensor {
+        name: name.into(),
+        data_type: DataType::Float32,
+        dims: dims.into(),
+    };
+    g.weights(vec![tensor("values", &[3000, 4, 500]), tensor("scales", &[3000, 4])], 3000, source(&[2000, 4])).unwrap();
     let x = g.input("x", DataType::Float32, shape!["rows"]).unwrap();
     g.output("y", &x).unwrap();
     let model = g.finish("test");
@@ -47,21 +57,31 @@ fn tensors_are_aligned_whole_and_in_one_file() {
     };
     model.write(&onnx, &data, &advance).unwrap();
     assert_eq!(written.into_inner(), expected);
-    assert_eq!(finished.into_inner(), dims.len());
+    assert_eq!(finished.into_inner(), 4);
 
     let model = ModelProto::read(&std::fs::read(&onnx).unwrap()).unwrap();
     let bytes = std::fs::read(&data).unwrap();
     let tensors: Vec<_> = model.external_tensors().map(Result::unwrap).collect();
-    assert_eq!(tensors.len(), dims.len());
-    for (tensor, dims) in tensors.iter().zip(dims) {
-        assert_eq!(tensor.location, "g.onnx.data");
+    let expected =
+        [("small", 3, 1), ("large", 3001 * 2003, 1), ("deep", 70, 1), ("values", 6_000_000, 1), ("scales", 12000, 2)];
+    assert_eq!(tensors.len(), expected.len());
+    for (tensor, (name, len, factor)) in tensors.iter().zip(expected) {
+        assert_eq!((tensor.name.as_str(), tensor.location.as_str()), (name, "g.onnx.data"));
         assert_eq!(tensor.offset % ALIGNMENT, 0);
         let stored = &bytes[tensor.offset as usize..][..tensor.length as usize];
-        assert_eq!(stored.len(), 4 * dims.iter().product::<usize>());
+        assert_eq!(stored.len(), 4 * len);
         for (i, value) in stored.chunks_exact(4).enumerate() {
-            assert_eq!(value, (i as f32).to_le_bytes(), "{} at {i}", tensor.name);
+            assert_eq!(value, ((factor * i) as f32).to_le_bytes(), "{name} at {i}");
         }
     }
+}
+
+#[test]
+fn tensors_of_one_source_have_the_same_rows() {
+    let finished = AtomicUsize::new(0);
+    let tensor = StoredTensor { name: "w".into(), data_type: DataType::Float32, dims: vec![7] };
+    let error = GraphBuilder::new().weights(vec![tensor], 3, Counting { row: &[1], finished: &finished }).unwrap_err();
+    assert_eq!(error.to_string(), "w: [7] does not divide into 3 rows");
 }
 
 #[test]
@@ -69,7 +89,7 @@ fn a_writer_stops_when_told() {
     let directory = tempfile::tempdir().unwrap();
     let finished = AtomicUsize::new(0);
     let mut g = GraphBuilder::new();
-    g.weight("w", DataType::Float32, &[8], Counting { finished: &finished }).unwrap();
+    g.weight("w", DataType::Float32, &[8], Counting { row: &[8], finished: &finished }).unwrap();
     let result = g.finish("test").write(&directory.path().join("g"), &directory.path().join("d"), &|_| false);
     assert!(matches!(result, Err(OnnxError::Stopped)), "{result:?}");
 }
@@ -80,7 +100,7 @@ fn lengths_that_contradict_the_shape_are_found() {
     let onnx = directory.path().join("g.onnx");
     let finished = AtomicUsize::new(0);
     let mut g = GraphBuilder::new();
-    g.weight("w", DataType::Float32, &[8], Counting { finished: &finished }).unwrap();
+    g.weight("w", DataType::Float32, &[8], Counting { row: &[8], finished: &finished }).unwrap();
     g.finish("test").write(&onnx, &directory.path().join("d"), &|_| true).unwrap();
     let mut model = ModelProto::read(&std::fs::read(&onnx).unwrap()).unwrap();
     model.graph.as_mut().unwrap().initializer[0].dims[0] = i64::MAX;

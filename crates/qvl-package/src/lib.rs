@@ -24,5 +24,7 @@ mod staging;
 pub use directory::PackageDir;
 pub use error::PackageError;
 pub use graph_file::Graph;
-pub use manifest::{FileInfo, GraphInfo, LogitsRows, MANIFEST, Manifest, Precision, SourceInfo};
+pub use manifest::{
+    FileInfo, GraphInfo, LogitsRows, MANIFEST, Manifest, Method, Precision, QuantizationInfo, SourceInfo,
+};
 pub use staging::{Staging, Target};

@@ -43,9 +43,59 @@ pub struct SourceInfo {
 pub struct GraphInfo {
     /// Type of the weights.
     pub precision: Precision,
+    /// How matrices were quantised, where they were.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub quantization: Option<QuantizationInfo>,
     /// Which positions the graph gives logits for; only the text graph has any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub logits: Option<LogitsRows>,
+}
+
+/// How a graph's matrices were quantised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuantizationInfo {
+    /// How scales and zero points were found.
+    pub method: Method,
+    /// Values that share a scale.
+    pub block_size: usize,
+    /// Whether zero points are fixed instead of stored.
+    pub symmetric: bool,
+    /// What a runtime may round activations to: 0 nothing, 4 blocks of int8.
+    pub accuracy_level: usize,
+    /// Tensors that have another number of bits than the graph's precision says, and theirs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub mix: BTreeMap<String, usize>,
+}
+
+/// How a block's scale and zero point are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// From the block's extremes: plain rounding to nearest.
+    Rtn,
+    /// The best of several ranges, each with its least-squares scale, by squared error.
+    Search,
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "rtn" => Ok(Self::Rtn),
+            "search" => Ok(Self::Search),
+            other => Err(format!("unknown method `{other}`; use rtn or search")),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rtn => "rtn",
+            Self::Search => "search",
+        })
+    }
 }
 
 /// Which positions of its input a text graph gives logits for.
@@ -76,6 +126,21 @@ pub enum Precision {
     Fp32,
     /// IEEE 754 half precision; norms, residuals and rotary tables stay in single precision.
     Fp16,
+    /// Matrices in blocks of 8-bit integers, all else in single precision.
+    Int8,
+    /// Matrices in blocks of 4-bit integers, all else in single precision.
+    Int4,
+}
+
+impl Precision {
+    /// Bits of a quantised matrix element; none for floating-point matrices.
+    pub fn bits(self) -> Option<usize> {
+        match self {
+            Self::Fp32 | Self::Fp16 => None,
+            Self::Int8 => Some(8),
+            Self::Int4 => Some(4),
+        }
+    }
 }
 
 impl fmt::Display for Precision {
@@ -83,6 +148,8 @@ impl fmt::Display for Precision {
         f.write_str(match self {
             Self::Fp32 => "fp32",
             Self::Fp16 => "fp16",
+            Self::Int8 => "int8",
+            Self::Int4 => "int4",
         })
     }
 }
@@ -94,7 +161,9 @@ impl FromStr for Precision {
         match text {
             "fp32" => Ok(Self::Fp32),
             "fp16" => Ok(Self::Fp16),
-            other => Err(format!("unknown precision `{other}`; use fp32 or fp16")),
+            "int8" => Ok(Self::Int8),
+            "int4" => Ok(Self::Int4),
+            other => Err(format!("unknown precision `{other}`; use fp32, fp16, int8 or int4")),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use qvl_onnx::{DataType, GraphBuilder, WeightSource, shape};
@@ -11,8 +12,8 @@ use qvl_package::{FileInfo, Graph, GraphInfo, Manifest, PackageDir, Precision, S
 struct Ones;
 
 impl WeightSource for Ones {
-    fn fill(&self, _first: usize, out: &mut [u8]) -> Result<(), String> {
-        out.fill(1);
+    fn fill(&self, _rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        outputs[0].fill(1);
         Ok(())
     }
 }
@@ -35,8 +36,9 @@ fn write_package(path: &Path, overwrite: bool, mark: &str) -> Result<PathBuf, qv
         let bytes = fs::metadata(staging.path().join(&name)).unwrap().len();
         (name, FileInfo { bytes, sha256: None })
     };
-    let graphs =
-        Graph::ALL.iter().map(|g| (g.name().to_owned(), GraphInfo { precision: Precision::Fp32, logits: None }));
+    let graphs = Graph::ALL
+        .iter()
+        .map(|g| (g.name().to_owned(), GraphInfo { precision: Precision::Fp32, quantization: None, logits: None }));
     let names = Graph::ALL.iter().flat_map(|g| [g.file(), g.data_file()]).chain(["config.json"]).map(str::to_owned);
     let manifest = Manifest {
         format_version: Manifest::FORMAT_VERSION,

@@ -7,7 +7,7 @@ use std::path::Path;
 use qvl_checkpoint::{Checkpoint, Config, Summary};
 use qvl_onnx::DataType;
 use qvl_onnx::proto::{DimensionValue, ModelProto, TypeProto, TypeValue, ValueInfoProto};
-use qvl_package::{FileInfo, Graph, LogitsRows, PackageDir, Precision, SourceInfo};
+use qvl_package::{FileInfo, Graph, LogitsRows, PackageDir, Precision, QuantizationInfo, SourceInfo};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -81,6 +81,9 @@ pub struct GraphInspection {
     pub name: &'static str,
     /// Type of its weights.
     pub precision: Precision,
+    /// How its matrices were quantised, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<QuantizationInfo>,
     /// Positions that it gives logits for; only of the text graph.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logits: Option<LogitsRows>,
@@ -172,6 +175,7 @@ fn inspect_graph(package: &PackageDir, graph: Graph) -> Result<GraphInspection, 
     Ok(GraphInspection {
         name: graph.name(),
         precision: info.map_or(Precision::Fp32, |info| info.precision),
+        quantization: info.and_then(|info| info.quantization.clone()),
         logits: info.and_then(|info| info.logits),
         nodes: contents.node.len(),
         opsets: model

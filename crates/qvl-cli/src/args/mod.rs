@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use qvl_export::Precision;
+use qvl_export::{Method, Precision};
 
 pub use engine::EngineArgs;
 pub use generation::GenerationArgs;
@@ -64,7 +64,8 @@ The package is written beside DIR and renamed when it is whole: whenever the exp
 
 Examples:
   qvl export Qwen3-VL-2B-Instruct -o qwen3-vl-2b
-  qvl export Qwen3-VL-8B-Instruct -o qwen3-vl-8b --precision fp16 --force")]
+  qvl export Qwen3-VL-8B-Instruct -o qwen3-vl-8b --precision fp16 --force
+  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4")]
 pub struct ExportArgs {
     /// A checkpoint: a Hugging Face directory, or one safetensors file with its config.json beside it
     pub checkpoint: PathBuf,
@@ -74,9 +75,21 @@ pub struct ExportArgs {
     /// Type of the weights [default: fp32 below 1 GiB of weights, fp16 from there on]
     #[arg(long, value_enum)]
     pub precision: Option<PrecisionArg>,
-    /// Type of the vision encoder's weights [default: as --precision]
+    /// Type of the vision encoder's weights [default: as --precision, fp16 for int8 and int4]
     #[arg(long, value_enum, value_name = "PRECISION")]
     pub vision_precision: Option<PrecisionArg>,
+    /// How int8 and int4 weights are rounded
+    #[arg(long, value_enum, default_value = "search")]
+    pub method: MethodArg,
+    /// Weights that share a scale in int8 and int4: a power of two from 16 to 256
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub block_size: usize,
+    /// Store a zero point for each block: more exact, a little larger, and fewer runtimes read it
+    #[arg(long)]
+    pub asymmetric: bool,
+    /// Compute with int8 and int4 weights in single precision, instead of rounding activations to int8 as well
+    #[arg(long)]
+    pub exact_activations: bool,
     /// Give logits for all positions, not only for the last one (for evaluation)
     #[arg(long)]
     pub all_logits: bool,
@@ -92,6 +105,28 @@ pub enum PrecisionArg {
     Fp32,
     /// Half precision: half the size
     Fp16,
+    /// Blocks of 8-bit integers: a quarter
+    Int8,
+    /// Blocks of 4-bit integers, the head 8-bit: about a seventh
+    Int4,
+}
+
+/// A way to round weights, as the command line spells it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum MethodArg {
+    /// To nearest, by the extremes of each block
+    Rtn,
+    /// By the range of each block that leaves the smallest squared error
+    Search,
+}
+
+impl From<MethodArg> for Method {
+    fn from(method: MethodArg) -> Self {
+        match method {
+            MethodArg::Rtn => Self::Rtn,
+            MethodArg::Search => Self::Search,
+        }
+    }
 }
 
 impl From<PrecisionArg> for Precision {
@@ -99,6 +134,8 @@ impl From<PrecisionArg> for Precision {
         match precision {
             PrecisionArg::Fp32 => Self::Fp32,
             PrecisionArg::Fp16 => Self::Fp16,
+            PrecisionArg::Int8 => Self::Int8,
+            PrecisionArg::Int4 => Self::Int4,
         }
     }
 }

@@ -3,12 +3,15 @@
 use std::time::Instant;
 
 use indicatif::{HumanBytes, HumanDuration};
-use qvl_export::{ExportOptions, Precision};
+use qvl_export::{ExportOptions, Graph, Precision};
 
 use crate::args::ExportArgs;
 use crate::interrupt::Interrupt;
 use crate::progress::ExportProgress;
 use crate::terminal::note;
+
+/// The accuracy level at which ONNX Runtime rounds activations to int8 too.
+const INT8_ACTIVATIONS: usize = 4;
 
 /// Exports a checkpoint and tells what was written.
 ///
@@ -24,16 +27,21 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
         output: args.output.clone(),
         precision,
         vision_precision: args.vision_precision.map(Precision::from),
+        method: args.method.into(),
+        block_size: args.block_size,
+        symmetric: !args.asymmetric,
+        accuracy_level: if args.exact_activations { 0 } else { INT8_ACTIVATIONS },
         all_logits: args.all_logits,
         overwrite: args.force,
     };
     let report = Interrupt::install()?
         .during(|cancel| qvl_export::export(&args.checkpoint, &options, &ExportProgress::new(cancel)))?;
     note(format_args!(
-        "wrote {}: text and embedding {}, vision {}, {} in {}",
+        "wrote {}: text {}, embedding {}, vision {}, {} in {}",
         report.path.display(),
-        precision,
-        options.vision_precision.unwrap_or(precision),
+        options.precision_of(Graph::Text),
+        options.precision_of(Graph::Embedding),
+        options.precision_of(Graph::Vision),
         HumanBytes(report.bytes),
         HumanDuration(start.elapsed()),
     ));

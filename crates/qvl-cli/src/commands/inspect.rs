@@ -90,6 +90,14 @@ fn write_dimensions(text: &mut String, model: &Dimensions) -> std::fmt::Result {
 fn write_graph(text: &mut String, graph: &GraphInspection) -> std::fmt::Result {
     let opsets: Vec<String> = graph.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();
     writeln!(text, "graph         {}: {}, {} nodes, {}", graph.name, graph.precision, graph.nodes, opsets.join(", "))?;
+    if let Some(quantization) = &graph.quantization {
+        let zero_points = if quantization.symmetric { "symmetric" } else { "asymmetric" };
+        let (method, size, level) = (quantization.method, quantization.block_size, quantization.accuracy_level);
+        writeln!(text, "  matrices    by {method}, {zero_points} blocks of {size}, accuracy level {level}")?;
+        for (tensor, bits) in &quantization.mix {
+            writeln!(text, "  mix         {tensor} in {bits} bits")?;
+        }
+    }
     for (data_type, count) in &graph.weights {
         writeln!(text, "  weights     {} of {data_type}", grouped(*count))?;
     }

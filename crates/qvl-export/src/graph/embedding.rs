@@ -5,7 +5,16 @@ use qvl_onnx::{DataType, Dim, GraphBuilder, Model, Value, shape};
 use qvl_package::names;
 
 use crate::ExportError;
-use crate::weights::Weights;
+use crate::weights::{Storage, Weights};
+
+/// Element types of an embedding graph.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddingGraph {
+    /// Type of the stored table.
+    pub table: DataType,
+    /// Type of features and embeddings.
+    pub float: DataType,
+}
 
 /// Builds the embedding graph.
 ///
@@ -16,13 +25,13 @@ use crate::weights::Weights;
 ///
 /// # Errors
 /// If the checkpoint lacks a tensor.
-pub fn embedding(checkpoint: &Checkpoint, float: DataType) -> Result<Model<'_>, ExportError> {
+pub fn embedding(checkpoint: &Checkpoint, types: EmbeddingGraph) -> Result<Model<'_>, ExportError> {
     let config = checkpoint.config();
-    let weights = Weights { checkpoint, float };
+    let weights = Weights { checkpoint, float: types.float, storage: Storage::Float };
     let mut g = GraphBuilder::new();
     let ids = g.input(names::INPUT_IDS, DataType::Int64, shape!["batch", "sequence"])?;
-    let features = g.input(names::IMAGE_FEATURES, float, shape!["features", config.packed_width()])?;
-    let rows = token_rows(&mut g, &weights, config, &ids)?;
+    let features = g.input(names::IMAGE_FEATURES, types.float, shape!["features", config.packed_width()])?;
+    let rows = token_rows(&mut g, &weights, types.table, &ids)?;
     let filled = g.within("features", |g| place_features(g, config, &ids, &features, &rows))?;
     let batch = g.size_of("batch", &ids, 0)?;
     let sequence = g.size_of("sequence", &ids, 1)?;
@@ -38,14 +47,15 @@ pub fn embedding(checkpoint: &Checkpoint, float: DataType) -> Result<Model<'_>, 
 fn token_rows<'a>(
     g: &mut GraphBuilder<'a>,
     weights: &Weights<'a>,
-    config: &Config,
+    table: DataType,
     ids: &Value,
 ) -> Result<Value, ExportError> {
-    let hidden = config.text.hidden_size;
-    let deepstack = config.packed_width() - hidden;
-    let table = weights.plain(g, "model.language_model.embed_tokens.weight")?;
+    let config = weights.checkpoint.config();
+    let deepstack = config.packed_width() - config.text.hidden_size;
+    let table = weights.typed(g, "model.language_model.embed_tokens.weight", table)?;
     let flat = g.reshape("flat_ids", ids, &[-1], shape![Dim::Unknown])?;
-    let rows = g.gather("tokens", &table, &flat, 0)?;
+    let rows = g.gather("tokens.stored", &table, &flat, 0)?;
+    let rows = g.cast("tokens", &rows, weights.float)?;
     if deepstack == 0 {
         return Ok(rows);
     }

@@ -9,6 +9,7 @@ mod vision;
 mod vision_block;
 mod vision_positions;
 
-pub use embedding::embedding;
+pub use embedding::{EmbeddingGraph, embedding};
+pub(crate) use text::head_name;
 pub use text::{TextGraph, text};
 pub use vision::{VisionGraph, vision};

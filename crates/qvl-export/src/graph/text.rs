@@ -7,13 +7,17 @@ use qvl_package::{LogitsRows, names};
 use super::text_layer::{Cache, Decoder, past_shape};
 use super::text_positions::{BatchOrder, RotaryTables, take_rows};
 use crate::ExportError;
-use crate::weights::Weights;
+use crate::weights::{Storage, Weights};
 
 /// Choices about a text graph.
 #[derive(Debug, Clone, Copy)]
 pub struct TextGraph {
-    /// Type of the matrices, of the KV cache and of inputs and outputs.
+    /// Type that the graph computes in, of the KV cache and of inputs and outputs.
     pub float: DataType,
+    /// How the layers' matrices are stored.
+    pub storage: Storage,
+    /// How the head's matrix is stored.
+    pub head: Storage,
     /// Which positions get logits.
     pub logits: LogitsRows,
 }
@@ -31,7 +35,7 @@ pub struct TextGraph {
 /// If the checkpoint lacks a tensor.
 pub fn text(checkpoint: &Checkpoint, choices: TextGraph) -> Result<Model<'_>, ExportError> {
     let config = checkpoint.config();
-    let weights = Weights { checkpoint, float: choices.float };
+    let weights = Weights { checkpoint, float: choices.float, storage: choices.storage };
     let mut g = GraphBuilder::new();
     let embeds = g.input(names::INPUTS_EMBEDS, choices.float, shape!["batch", "sequence", config.packed_width()])?;
     let mask = g.input(names::ATTENTION_MASK, DataType::Int64, shape!["batch", "total_length"])?;
@@ -61,7 +65,7 @@ pub fn text(checkpoint: &Checkpoint, choices: TextGraph) -> Result<Model<'_>, Ex
         g.output(&names::present(layer, "key"), &present.key)?;
         g.output(&names::present(layer, "value"), &present.value)?;
     }
-    let logits = head(&mut g, &decoder, &x, choices.logits)?;
+    let logits = head(&mut g, &decoder, &x, &choices)?;
     g.output(names::LOGITS, &logits)?;
     Ok(g.finish("text"))
 }
@@ -84,9 +88,9 @@ fn head<'a>(
     g: &mut GraphBuilder<'a>,
     decoder: &Decoder<'a>,
     x: &Value,
-    rows: LogitsRows,
+    choices: &TextGraph,
 ) -> Result<Value, ExportError> {
-    let x = match rows {
+    let x = match choices.logits {
         LogitsRows::All => take_rows(g, "final.unrolled", x, &decoder.order.unrolled)?,
         LogitsRows::Last if x.shape.0.get(1) != Some(&Dim::Fixed(1)) => {
             take_rows(g, "final.last", x, &decoder.order.last)?
@@ -95,11 +99,11 @@ fn head<'a>(
     };
     let x = decoder.norm(g, "final.norm", &x, "model.language_model.norm")?;
     let x = g.cast("final.typed", &x, decoder.weights.float)?;
-    let table = if decoder.weights.checkpoint.has_own_head() {
-        "lm_head.weight"
-    } else {
-        "model.language_model.embed_tokens.weight"
-    };
-    let weight = decoder.weights.transposed(g, table)?;
-    Ok(g.matmul(names::LOGITS, &x, &weight)?)
+    let weights = decoder.weights.stored_as(choices.head);
+    weights.product(g, names::LOGITS, &x, head_name(weights.checkpoint))
+}
+
+/// The tensor that is the head's matrix.
+pub(crate) fn head_name(checkpoint: &Checkpoint) -> &'static str {
+    if checkpoint.has_own_head() { "lm_head.weight" } else { "model.language_model.embed_tokens.weight" }
 }

@@ -7,13 +7,15 @@ use qvl_package::names;
 use super::vision_block::{Rotary, Tower};
 use super::vision_positions::FramePatches;
 use crate::ExportError;
-use crate::weights::Weights;
+use crate::weights::{Storage, Weights};
 
 /// Element types of a vision graph.
 #[derive(Debug, Clone, Copy)]
 pub struct VisionGraph {
-    /// Type of the matrices, and of `pixel_values`.
+    /// Type that the graph computes in, and of `pixel_values`.
     pub float: DataType,
+    /// How the matrices are stored.
+    pub storage: Storage,
     /// Type of the features, which the embedding graph takes.
     pub features: DataType,
 }
@@ -28,7 +30,8 @@ pub struct VisionGraph {
 /// If the checkpoint lacks a tensor.
 pub fn vision(checkpoint: &Checkpoint, types: VisionGraph) -> Result<Model<'_>, ExportError> {
     let config = checkpoint.config();
-    let tower = Tower { weights: Weights { checkpoint, float: types.float }, config: &config.vision };
+    let weights = Weights { checkpoint, float: types.float, storage: types.storage };
+    let tower = Tower { weights, config: &config.vision };
     let mut g = GraphBuilder::new();
     let pixels = g.input(names::PIXEL_VALUES, types.float, shape!["patches", config.vision.patch_len()])?;
     let grids = g.input(names::IMAGE_GRID_THW, DataType::Int64, shape!["images", 3])?;

@@ -41,16 +41,20 @@ impl GraphBuilder<'_> {
             let reason = format!("{}, {} and {}", describe(node.x), describe(node.gate_up), describe(node.down));
             return Err(self.mismatch("MoE", name, reason));
         }
-        let op = Op::microsoft("MoE")
-            .int("k", node.experts_per_row as i64)
-            .text("activation_type", "swiglu")
-            .int("swiglu_fusion", 1)
-            .float("activation_alpha", 1.0)
-            .float("activation_beta", 0.0)
-            .int("normalize_routing_weights", 1);
+        let op = swiglu(Op::microsoft("MoE"), node.experts_per_row);
         let inputs = [Some(node.x), Some(node.router_logits), Some(node.gate_up), None, Some(node.down)];
         let shape = shape![node.x.shape.0[0].clone(), node.x.shape.last()];
         let mut values = self.node_with(op, name, &inputs, vec![Some((name, node.x.data_type, shape))])?;
         values.pop().ok_or_else(|| OnnxError::UnknownValue { name: name.to_owned() })
     }
+}
+
+/// The attributes of experts whose even rows gate their odd rows by `x · sigmoid(x)`, and whose chosen weights sum up to 1.
+pub(super) fn swiglu(op: Op, experts_per_row: usize) -> Op {
+    op.int("k", experts_per_row as i64)
+        .text("activation_type", "swiglu")
+        .int("swiglu_fusion", 1)
+        .float("activation_alpha", 1.0)
+        .float("activation_beta", 0.0)
+        .int("normalize_routing_weights", 1)
 }

@@ -6,3 +6,4 @@ pub(crate) mod experts;
 pub(crate) mod layout;
 pub(crate) mod loops;
 pub(crate) mod network;
+pub(crate) mod quantized;
