@@ -197,3 +197,30 @@ fn half_precision_answers_too() {
     // The margin of the first token is far larger than half precision's error.
     assert_eq!(answer["token_ids"][0], golden("dense-tied", "one_image")["generated"][0]);
 }
+
+#[test]
+fn a_quantised_package_says_what_it_is_and_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("p");
+    let mut export = qvl();
+    export.arg("export").arg(reference("tiny/moe")).arg("-o").arg(&target).args(["--precision", "int4"]);
+    export.args(["--vision-precision", "int8", "--method", "rtn", "--block-size", "64", "--asymmetric"]);
+    let output = export.assert().success().get_output().stderr.clone();
+    let note = String::from_utf8(output).unwrap();
+    assert!(note.contains("text int4, embedding fp16, vision int8"), "{note}");
+
+    let output = qvl().arg("inspect").arg(&target).assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    assert!(text.contains("matrices    by rtn, asymmetric blocks of 64, accuracy level 4"), "{text}");
+    assert!(text.contains("mix         lm_head.weight in 8 bits"), "{text}");
+
+    let mut run = qvl();
+    run.arg("run")
+        .arg(&target)
+        .args(GREEDY)
+        .args(["--prompt", "What is this?", "--image"])
+        .arg(image("noise_224x224.png"));
+    let answer = json(&mut run);
+    assert_eq!(answer["usage"]["completion_tokens"], 32);
+    assert_eq!(answer["images"][0]["tokens"], 64);
+}

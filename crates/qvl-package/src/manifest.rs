@@ -52,6 +52,8 @@ pub struct GraphInfo {
 }
 
 /// How a graph's matrices were quantised.
+///
+/// Experts are symmetric in any case, and their blocks have at most 32 values: `QMoE` takes no others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuantizationInfo {
     /// How scales and zero points were found.

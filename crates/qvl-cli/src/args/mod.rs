@@ -84,7 +84,7 @@ pub struct ExportArgs {
     /// Weights that share a scale in int8 and int4: a power of two from 16 to 256
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub block_size: usize,
-    /// Store a zero point for each block: more exact, a little larger, and fewer runtimes read it
+    /// Store a zero point for each block, but for experts: more exact, a little larger, and fewer runtimes read it
     #[arg(long)]
     pub asymmetric: bool,
     /// Compute with int8 and int4 weights in single precision, instead of rounding activations to int8 as well
