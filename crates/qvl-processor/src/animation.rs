@@ -8,7 +8,7 @@ use image::{AnimationDecoder, ImageDecoder};
 
 use crate::decode::{decoder_error, over_white};
 use crate::format::Format;
-use crate::{ImageError, ImageLimits, Rgb8, VideoMeta};
+use crate::{ImageError, ImageLimits, Rgb8, VideoMeta, webp};
 
 /// Delays up to this are shown as [`USUAL_DELAY_MS`], as browsers do: such files were made for old, slow viewers.
 const SHORTEST_DELAY_MS: f64 = 10.0;
@@ -42,6 +42,7 @@ pub fn decode_frames(bytes: &[u8], limits: &ImageLimits) -> Result<Vec<Frame>, I
             collect(decoder, format, limits)
         }
         Format::WebP => {
+            webp::check_chunks(bytes)?;
             let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(wrap)?;
             if !decoder.has_animation() {
                 return Err(not_animated);

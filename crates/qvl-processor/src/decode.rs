@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use crate::format::Format;
-use crate::{ImageError, Rgb8, jpeg};
+use crate::{ImageError, Rgb8, jpeg, webp};
 
 /// What a decoder may take beside the pixels: rows, tables, colour profiles, comments.
 const DECODER_WORK_BYTES: u64 = 32 << 20;
@@ -78,15 +78,17 @@ impl ImageLimits {
 /// [`ImageError`] says what the bytes are instead, which limit they exceed, or that they are damaged.
 pub fn decode_image(bytes: &[u8], limits: &ImageLimits) -> Result<Rgb8, ImageError> {
     limits.check_file(bytes)?;
-    let (picture, orientation) = match Format::sniff(bytes)? {
+    let (mut picture, orientation) = match Format::sniff(bytes)? {
         Format::Jpeg => jpeg::decode(bytes, limits)?,
         Format::Png => decode_with_image(bytes, ImageFormat::Png, Format::Png, limits)?,
-        Format::WebP => decode_with_image(bytes, ImageFormat::WebP, Format::WebP, limits)?,
+        Format::WebP => {
+            webp::check_chunks(bytes)?;
+            decode_with_image(bytes, ImageFormat::WebP, Format::WebP, limits)?
+        }
         Format::Gif => decode_with_image(bytes, ImageFormat::Gif, Format::Gif, limits)?,
         Format::Bmp => decode_with_image(bytes, ImageFormat::Bmp, Format::Bmp, limits)?,
         Format::Tiff => decode_with_image(bytes, ImageFormat::Tiff, Format::Tiff, limits)?,
     };
-    let mut picture = picture;
     picture.apply_orientation(orientation);
     flatten(picture)
 }

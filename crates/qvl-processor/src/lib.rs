@@ -26,6 +26,7 @@ mod smart_resize;
 mod template;
 mod tokenizer;
 mod video_processor;
+mod webp;
 
 pub use animation::{Frame, decode_frames, frames_to_video};
 pub use decode::{ImageLimits, decode_image};
