@@ -94,7 +94,7 @@ pub fn decode_image(bytes: &[u8], limits: &ImageLimits) -> Result<Rgb8, ImageErr
 }
 
 /// Decodes with the `image` crate.
-fn decode_with_image(
+pub(crate) fn decode_with_image(
     bytes: &[u8],
     image_format: ImageFormat,
     format: Format,

@@ -118,6 +118,19 @@ fn cmyk_jpeg() {
     }
 }
 
+#[test]
+fn damaged_cmyk_jpegs_are_no_panic() {
+    let inks: Vec<u8> = (0..16 * 16 * 4).map(|i| (i * 37 % 256) as u8).collect();
+    let bytes = compress(&inks, 16, 16, PixelFormat::Cmyk, 60, Subsampling::S444).unwrap();
+    for index in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 1 << bit;
+            let _ = qvl_processor::decode_image(&damaged, &qvl_processor::ImageLimits::default());
+        }
+    }
+}
+
 /// A GIF of flat frames: grey level and delay in milliseconds of each.
 fn gif(frames: &[(u8, u32)]) -> Vec<u8> {
     let mut bytes = Vec::new();
