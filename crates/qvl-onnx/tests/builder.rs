@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use qvl_onnx::{DataType, GraphBuilder, OnnxError, WeightSource, shape};
+use qvl_onnx::{DataType, GraphBuilder, MatMulNBits, OnnxError, WeightSource, shape};
 
 struct Zeros;
 
@@ -63,4 +63,24 @@ fn a_constant_is_stored_once() {
     let (first, second) = (g.ints(&[1, 2]).unwrap(), g.ints(&[1, 2]).unwrap());
     assert_eq!(first.name, second.name);
     assert_ne!(first.name, g.ints(&[2, 1]).unwrap().name);
+}
+
+#[test]
+fn quantised_matrices_that_do_not_fit_are_named() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("x", DataType::Float32, shape!["rows", 40]).unwrap();
+    let codes = g.weight("codes", DataType::UInt8, &[3, 2, 16], Zeros).unwrap();
+    let scales = g.weight("scales", DataType::Float32, &[3, 2], Zeros).unwrap();
+    let node = |bits, block_size| MatMulNBits {
+        x: &x,
+        codes: &codes,
+        scales: &scales,
+        zero_points: None,
+        bits,
+        block_size,
+        accuracy_level: 0,
+    };
+    assert_eq!(g.matmul_n_bits("y", &node(4, 32)).unwrap().shape, shape!["rows", 3]);
+    let error = g.matmul_n_bits("z", &node(8, 32)).unwrap_err();
+    assert_eq!(error.to_string(), "node `z` (MatMulNBits): `x` float32[rows, 40] times `codes` uint8[3, 2, 16]");
 }

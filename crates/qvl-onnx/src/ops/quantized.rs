@@ -53,22 +53,20 @@ impl GraphBuilder<'_> {
     /// If the sizes or types do not fit.
     pub fn matmul_n_bits(&mut self, name: &str, node: &MatMulNBits<'_>) -> Result<Value, OnnxError> {
         const OP: &str = "MatMulNBits";
-        let fits = match (node.x.shape.last(), node.codes.shape.0.as_slice(), node.scales.shape.0.as_slice()) {
-            (Dim::Fixed(n), [Dim::Fixed(m), Dim::Fixed(blocks), Dim::Fixed(blob)], [rows, per_row]) => {
-                *blocks == n.div_ceil(node.block_size)
+        let sizes = match (node.x.shape.last(), node.codes.shape.0.as_slice()) {
+            (Dim::Fixed(n), [Dim::Fixed(m), Dim::Fixed(blocks), Dim::Fixed(blob)])
+                if *blocks == n.div_ceil(node.block_size)
                     && *blob == node.block_size * node.bits / 8
-                    && *rows == Dim::Fixed(*m)
-                    && *per_row == Dim::Fixed(*blocks)
+                    && node.scales.shape == shape![*m, *blocks] =>
+            {
+                Some((n, *m))
             }
-            _ => false,
+            _ => None,
         };
         let is_packed = node.codes.data_type == DataType::UInt8 && node.scales.data_type == node.x.data_type;
-        let (Dim::Fixed(n), Dim::Fixed(m)) = (node.x.shape.last(), node.codes.shape.0[0].clone()) else {
+        let Some((n, m)) = sizes.filter(|_| is_packed) else {
             return Err(self.mismatch(OP, name, format!("{} times {}", describe(node.x), describe(node.codes))));
         };
-        if !fits || !is_packed {
-            return Err(self.mismatch(OP, name, format!("{} times {}", describe(node.x), describe(node.codes))));
-        }
         let op = Op::microsoft(OP)
             .int("K", n as i64)
             .int("N", m as i64)
