@@ -126,7 +126,7 @@ fn damaged_cmyk_jpegs_are_no_panic() {
         for bit in 0..8 {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1 << bit;
-            let _ = qvl_processor::decode_image(&damaged, &qvl_processor::ImageLimits::default());
+            let _ = decode_image(&damaged, &ImageLimits::default());
         }
     }
 }
