@@ -11,6 +11,9 @@ const STAGING_MARK: &str = ".qvl-partial-";
 /// Held locked in a staging directory for as long as its writer lives.
 const LOCK: &str = ".lock";
 
+/// How often other writers may come in between.
+const ATTEMPTS: usize = 16;
+
 /// Tells apart the staging directories of one process.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
@@ -72,15 +75,28 @@ impl Staging {
         fs::create_dir_all(&target.parent).map_err(|e| PackageError::io(&target.parent, e))?;
         let prefix = format!(".{}{STAGING_MARK}", target.name);
         remove_abandoned(&target.parent, &prefix);
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let directory = target.parent.join(format!("{prefix}{}-{serial}", std::process::id()));
-        fs::create_dir(&directory).map_err(|e| PackageError::io(&directory, e))?;
-        let lock_path = directory.join(LOCK);
-        let mut staging = Self { target, directory, lock: None };
-        let lock =
-            File::create(&lock_path).and_then(|f| f.lock().map(|()| f)).map_err(|e| PackageError::io(&lock_path, e))?;
-        staging.lock = Some(lock);
-        Ok(staging)
+        for _ in 0..ATTEMPTS {
+            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let directory = target.parent.join(format!("{prefix}{}-{serial}", std::process::id()));
+            fs::create_dir(&directory).map_err(|e| PackageError::io(&directory, e))?;
+            let mut staging = Self { target: target.clone(), directory, lock: None };
+            if staging.take_lock()? {
+                return Ok(staging);
+            }
+        }
+        Err(PackageError::io(target.path, io::Error::other("other exports to this directory keep it busy")))
+    }
+
+    /// Locks the directory; not if another writer took it for abandoned, and away, before it was locked.
+    fn take_lock(&mut self) -> Result<bool, PackageError> {
+        let path = self.directory.join(LOCK);
+        let lock = match File::create(&path).and_then(|file| file.lock().map(|()| file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(PackageError::io(path, error)),
+            Ok(lock) => lock,
+        };
+        self.lock = Some(lock);
+        Ok(path.is_file())
     }
 
     /// The directory to write into.
@@ -106,22 +122,32 @@ impl Staging {
         if cfg!(windows) {
             self.lock = None;
         }
-        self.replace_target()?;
+        self.replace_target().map_err(|e| PackageError::io(&self.target.path, e))?;
         self.lock = None;
         let lock_path = self.target.path.join(LOCK);
-        fs::remove_file(&lock_path).map_err(|e| PackageError::io(&lock_path, e))?;
-        Ok(self.target.path.clone())
+        match fs::remove_file(&lock_path) {
+            // Another writer has replaced the package already, and takes this one's directory away with its lock.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PackageError::io(lock_path, error)),
+            _ => Ok(self.target.path.clone()),
+        }
     }
 
-    fn replace_target(&self) -> Result<(), PackageError> {
+    /// Gives the directory the target's name, whatever other writers do to the target meanwhile.
+    fn replace_target(&self) -> io::Result<()> {
         let (new, old) = (&self.directory, &self.target.path);
-        match fs::symlink_metadata(old) {
-            Err(_) => {}
-            // An empty directory gives way to a rename by itself on Unix, and has nothing to lose elsewhere.
-            Ok(_) if fs::remove_dir(old).is_ok() => {}
-            Ok(_) => return swap(new, old).map_err(|e| PackageError::io(old, e)),
+        let mut missing = io::ErrorKind::NotFound.into();
+        for _ in 0..ATTEMPTS {
+            match fs::rename(new, old) {
+                Err(_) if old.is_dir() => {}
+                done => return done,
+            }
+            match swap(new, old) {
+                // The target went away after it was seen.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => missing = error,
+                done => return done,
+            }
         }
-        fs::rename(new, old).map_err(|e| PackageError::io(old, e))
+        Err(missing)
     }
 }
 
@@ -143,9 +169,9 @@ impl Drop for Staging {
 fn swap(new: &Path, old: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(()),
         // Some network and overlay file systems cannot exchange.
-        Err(_) => move_aside(new, old),
+        Err(error) if error != rustix::io::Errno::NOENT => move_aside(new, old),
+        done => Ok(done?),
     }
 }
 
@@ -177,11 +203,13 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
             continue;
         }
         let directory = entry.path();
-        let is_abandoned = match File::open(directory.join(LOCK)) {
+        let lock = File::open(directory.join(LOCK));
+        let is_abandoned = match &lock {
             Ok(lock) => lock.try_lock().is_ok(),
             // What an exchange left behind has no lock any more; a directory made this instant has no manifest yet.
             Err(_) => directory.join(MANIFEST).is_file(),
         };
+        // The lock is held until all is gone: a writer that waits for it then sees that it has to begin anew.
         if is_abandoned && let Err(error) = fs::remove_dir_all(&directory) {
             tracing::warn!(path = %directory.display(), %error, "an abandoned package could not be removed");
         }

@@ -199,24 +199,44 @@ fn what_a_killed_writer_left_is_removed_and_a_living_one_kept() {
     assert_eq!(PackageDir::open(&path).unwrap().manifest().source.name, "second");
 }
 
-#[test]
-fn exports_to_one_target_at_once_leave_one_whole_package() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("package");
-    write_package(&path, false, "first").unwrap();
+/// Lets four writers replace the package at `path` five times each.
+fn write_at_once(path: &Path) {
     std::thread::scope(|scope| {
         for i in 0..4 {
-            let path = &path;
             scope.spawn(move || {
                 for _ in 0..5 {
                     write_package(path, true, &format!("writer {i}")).unwrap();
                 }
             });
         }
-        for _ in 0..50 {
-            assert!(PackageDir::is_package(&path) || !cfg!(target_os = "linux"));
+    });
+}
+
+#[test]
+fn exports_to_one_target_at_once_leave_one_whole_package() {
+    for has_package in [true, false, true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("package");
+        if has_package {
+            write_package(&path, false, "first").unwrap();
+        }
+        write_at_once(&path);
+        PackageDir::open(&path).unwrap();
+        assert_eq!(entries(directory.path()), ["package"]);
+        assert!(!entries(&path).contains(&".lock".to_owned()));
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[test]
+fn a_package_that_is_replaced_is_there_at_every_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("package");
+    write_package(&path, false, "first").unwrap();
+    std::thread::scope(|scope| {
+        let writers = scope.spawn(|| write_at_once(&path));
+        while !writers.is_finished() {
+            assert!(path.join("package.json").is_file());
         }
     });
-    PackageDir::open(&path).unwrap();
-    assert_eq!(entries(directory.path()), ["package"]);
 }
