@@ -262,16 +262,8 @@ impl<'a> GraphBuilder<'a> {
             output_names.push(value.name.clone());
             values.push(value);
         }
-        let node = NodeProto {
-            input: inputs.iter().map(|v| v.map_or_else(String::new, |v| v.name.clone())).collect(),
-            output: output_names,
-            name: self.full_name(name),
-            op_type: op.name.to_owned(),
-            attribute: op.attributes,
-            domain: op.domain.to_owned(),
-        };
-        let scope = self.innermost();
-        scope.graph.node.push(node);
+        let inputs = inputs.iter().map(|v| v.map_or_else(String::new, |v| v.name.clone())).collect();
+        let scope = self.push_node(op, name, inputs, output_names);
         for value in &values {
             scope.known.insert(value.name.clone());
             scope.graph.value_info.push(value.to_proto());
@@ -282,9 +274,15 @@ impl<'a> GraphBuilder<'a> {
     /// Adds a node whose input or output is no tensor, and so has no [`Value`].
     pub(crate) fn raw_node(&mut self, op: Op, name: &str, inputs: Vec<String>, output: &str) -> Result<(), OnnxError> {
         self.claim(output)?;
+        self.push_node(op, name, inputs, vec![output.to_owned()]).known.insert(output.to_owned());
+        Ok(())
+    }
+
+    /// Appends a node to the innermost graph.
+    fn push_node(&mut self, op: Op, name: &str, input: Vec<String>, output: Vec<String>) -> &mut Scope {
         let node = NodeProto {
-            input: inputs,
-            output: vec![output.to_owned()],
+            input,
+            output,
             name: self.full_name(name),
             op_type: op.name.to_owned(),
             attribute: op.attributes,
@@ -292,8 +290,7 @@ impl<'a> GraphBuilder<'a> {
         };
         let scope = self.innermost();
         scope.graph.node.push(node);
-        scope.known.insert(output.to_owned());
-        Ok(())
+        scope
     }
 
     /// Starts a graph inside the current one; it sees all that is known around it.

@@ -31,8 +31,9 @@ pub fn embedding(checkpoint: &Checkpoint, types: EmbeddingGraph) -> Result<Model
     let mut g = GraphBuilder::new();
     let ids = g.input(names::INPUT_IDS, DataType::Int64, shape!["batch", "sequence"])?;
     let features = g.input(names::IMAGE_FEATURES, types.float, shape!["features", config.packed_width()])?;
-    let rows = token_rows(&mut g, &weights, types.table, &ids)?;
-    let filled = g.within("features", |g| place_features(g, config, &ids, &features, &rows))?;
+    let flat = g.reshape("flat_ids", &ids, &[-1], shape![Dim::Unknown])?;
+    let rows = token_rows(&mut g, &weights, types.table, &flat)?;
+    let filled = g.within("features", |g| place_features(g, config, &flat, &features, &rows))?;
     let batch = g.size_of("batch", &ids, 0)?;
     let sequence = g.size_of("sequence", &ids, 1)?;
     let width = g.ints(&[config.packed_width() as i64])?;
@@ -43,7 +44,7 @@ pub fn embedding(checkpoint: &Checkpoint, types: EmbeddingGraph) -> Result<Model
     Ok(g.finish("embedding"))
 }
 
-/// Embeddings of all tokens followed by zeros, [batch · sequence, (1+R)·H].
+/// Embeddings of the tokens `ids` [batch · sequence] followed by zeros, [batch · sequence, (1+R)·H].
 fn token_rows<'a>(
     g: &mut GraphBuilder<'a>,
     weights: &Weights<'a>,
@@ -53,8 +54,7 @@ fn token_rows<'a>(
     let config = weights.checkpoint.config();
     let deepstack = config.packed_width() - config.text.hidden_size;
     let table = weights.typed(g, "model.language_model.embed_tokens.weight", table)?;
-    let flat = g.reshape("flat_ids", ids, &[-1], shape![Dim::Unknown])?;
-    let rows = g.gather("tokens.stored", &table, &flat, 0)?;
+    let rows = g.gather("tokens.stored", &table, ids, 0)?;
     let rows = g.cast("tokens", &rows, weights.float)?;
     if deepstack == 0 {
         return Ok(rows);
@@ -68,7 +68,7 @@ fn token_rows<'a>(
     Ok(g.concat("rows.padded", &[&rows, &padding], 1, config.packed_width())?)
 }
 
-/// Puts the features into the placeholders' rows, if there are any.
+/// Puts the features into the rows of the placeholders among `ids` [batch · sequence], if there are any.
 fn place_features(
     g: &mut GraphBuilder<'_>,
     config: &Config,
@@ -78,9 +78,8 @@ fn place_features(
 ) -> Result<Value, ExportError> {
     let image = g.scalar_i64(config.image_token_id.into())?;
     let video = g.scalar_i64(config.video_token_id.into())?;
-    let flat = g.reshape("flat_ids", ids, &[-1], shape![Dim::Unknown])?;
-    let is_image = g.equal("is_image", &flat, &image)?;
-    let is_video = g.equal("is_video", &flat, &video)?;
+    let is_image = g.equal("is_image", ids, &image)?;
+    let is_video = g.equal("is_video", ids, &video)?;
     let is_visual = g.or("is_visual", &is_image, &is_video)?;
     let count = g.size_of("count", features, 0)?;
     let zero = g.ints(&[0])?;
