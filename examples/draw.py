@@ -75,6 +75,18 @@ def shapes():
     return reduced(picture)
 
 
+def figures():
+    """A red circle, a green star and a blue square on white: what the demo model knows."""
+    picture, draw = canvas(480, 360, (246, 246, 242))
+    draw.ellipse(scaled(40, 60, 160, 180), fill=(208, 34, 40))
+    angles = np.arange(10) * np.pi / 5
+    reach = np.where(np.arange(10) % 2, 30, 76)
+    star = np.stack([245 + reach * np.sin(angles), 250 - reach * np.cos(angles)], axis=1) * SCALE
+    draw.polygon([tuple(corner) for corner in star], fill=(36, 150, 66))
+    draw.rectangle(scaled(335, 70, 440, 175), fill=(40, 84, 200))
+    return reduced(picture)
+
+
 def chart():
     """A bar chart: cups of coffee sold on five days."""
     picture, draw = canvas(640, 448, (255, 255, 255))
@@ -152,6 +164,7 @@ def main():
     out = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "pictures")
     os.makedirs(out, exist_ok=True)
     shapes().quantize(128).save(os.path.join(out, "shapes.png"), optimize=True)
+    figures().quantize(64).save(os.path.join(out, "figures.png"), optimize=True)
     chart().quantize(128).save(os.path.join(out, "chart.png"), optimize=True)
     sign().save(os.path.join(out, "sign.jpg"), quality=88)
     landscape().save(os.path.join(out, "landscape.jpg"), quality=84)

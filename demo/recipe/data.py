@@ -1,0 +1,98 @@
+"""The stream of training batches: batch i is made from the seed and i alone, so training can stop and go on anywhere."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from recipe.architecture import SIDE
+from recipe.batched import Batch
+from recipe.dense import by_patch
+from recipe.encode import Encoder, encode
+from recipe.tasks import SAMPLERS
+
+SIDES = range(2, 9)
+"""Sides of a picture, in units of 32 pixels."""
+AREAS = (6, 36)
+"""Least and greatest area of a picture in units of 32 x 32 pixels; a few are larger."""
+PIXELS = 48 * 16
+"""Area of all pictures of a batch, in units of 32 x 32 pixels."""
+DENSE = {"page": 0.7, "text": 0.1, "scene": 0.15, "chart": 0.05}
+"""Shares of the samplers while the tower alone learns, from dense labels."""
+JOINT = {"scene": 0.34, "text": 0.28, "chart": 0.1, "pair": 0.13, "clip": 0.09, "words": 0.03, "page": 0.03}
+"""Shares of the samplers while the whole model learns."""
+BRANCHES = {"scene": (8, 5), "text": (3, 3), "chart": (6, 6), "pair": (6, 4), "clip": (3, 3), "words": (1, 1)}
+"""Questions about a sample that are trained at once: in a batch of short ones, of long ones."""
+DENSITY = {"scene": 0.66, "text": 1.6, "chart": 0.8, "pair": 0.7, "clip": 1.0, "page": 1.2}
+"""How many samples a batch has for its pictures' area: fewer where there are many questions."""
+
+
+@dataclass
+class Step:
+    """What one step learns from."""
+
+    kind: str
+    batch: Batch | None
+    """Absent where only dense labels are learnt."""
+    pixels: Tensor
+    labels: tuple[Tensor, Tensor, Tensor] | None
+    """Dense labels by patch; absent for clips and text-only questions."""
+
+
+class Steps(Dataset):
+    """Step i of a phase with `shares`; the difficulty rises from 0 to 1 over the first `easy` steps.
+
+    Without an encoder there are no questions, only pictures with dense labels.
+    """
+
+    def __init__(self, encoder: Encoder | None, seed: int, shares: dict[str, float], first: int, last: int, easy: int):
+        self.encoder, self.seed, self.shares = encoder, seed, shares
+        self.first, self.last, self.easy = first, last, easy
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __getitem__(self, index: int) -> Step:
+        number = self.first + index
+        rng = np.random.default_rng([self.seed, number])
+        kind = str(rng.choice(list(self.shares), p=np.array(list(self.shares.values())) / sum(self.shares.values())))
+        height, width = size(rng)
+        units = int(rng.integers(2, 5)) if kind == "clip" else 2 if kind == "pair" else 1
+        count = 64 if kind == "words" else max(4, round(DENSITY[kind] * PIXELS / (height * width / SIDE**2) / units))
+        # Kept below the ramp by up to half, so that easy samples never go away altogether.
+        ramp = min(1.0, number / max(1, self.easy))
+        hard = ramp * (1 - 0.5 * rng.random(count) ** 2)
+        samples = [self.sample(rng, kind, height, width, difficulty, units) for difficulty in hard]
+        labels = by_patch([one for s in samples for one in s.labels]) if samples[0].labels else None
+        if self.encoder is None or kind == "page":
+            pixels = torch.from_numpy(np.stack([s.pictures[0][None] for s in samples]))
+            return Step(kind, None, pixels, labels)
+        long = bool(rng.random() < 0.5)
+        batch = encode(self.encoder, samples, BRANCHES[kind][long], long)
+        return Step(kind, batch, batch.pixels, labels)
+
+    def sample(self, rng, kind: str, height: int, width: int, difficulty: float, units: int):
+        """One sample; clips of a batch have the same number of frames."""
+        while True:
+            sample = SAMPLERS[kind](rng, height, width, difficulty)
+            if kind != "clip" or len(sample.frames) == 2 * units:
+                return sample
+
+
+def size(rng: np.random.Generator) -> tuple[int, int]:
+    """Height and width in pixels: any aspect, mostly small."""
+    while True:
+        rows, columns = (int(rng.choice(SIDES)) for _ in range(2))
+        area = rows * columns
+        if AREAS[0] <= area <= AREAS[1] and rng.random() < math.exp(-max(0, area - 16) / 10):
+            return rows * SIDE, columns * SIDE
+
+
+def loader(steps: Steps, workers: int) -> DataLoader:
+    """The steps in order, drawn by `workers` processes ahead of the training."""
+    return DataLoader(
+        steps, batch_size=None, shuffle=False, num_workers=workers, prefetch_factor=4 if workers else None
+    )

@@ -1,0 +1,129 @@
+"""From samples to the model's input: chat text, token ids, positions, and which tokens are learnt."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from recipe.architecture import SIDE, TEMPORAL
+from recipe.batched import Batch
+from recipe.tasks import FRAMES_PER_SECOND, Question, Sample
+
+ROUND = 8
+"""Questions are padded to a multiple of this many tokens, so that few shapes occur."""
+LONG = 40
+"""Questions with their answers that have more tokens than this are trained in batches of their own."""
+
+
+@dataclass
+class Encoder:
+    """The chat form of Qwen3-VL's template, for one user's turn with media and any number of questions about it."""
+
+    tokenizer: Tokenizer
+
+    @staticmethod
+    def load(folder: Path) -> "Encoder":
+        return Encoder(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+    @functools.cache
+    def text(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def prefix(self, pictures: int, groups: int, height: int, width: int) -> tuple[list[int], np.ndarray, list[int]]:
+        """The start of the user's turn with `pictures` pictures or a clip of `groups` pairs of frames, each height x width pixels.
+
+        Gives the ids [L], their positions [3, L] and the places of the media tokens.
+        """
+        ids, positions, media, next_position = [], [], [], 0
+
+        def add(tokens: tuple[int, ...]) -> None:
+            nonlocal next_position
+            ids.extend(tokens)
+            positions.extend([next_position + i] * 3 for i in range(len(tokens)))
+            next_position += len(tokens)
+
+        add(self.text("<|im_start|>user\n"))
+        pad = self.text("<|video_pad|>" if groups else "<|image_pad|>")
+        if groups:
+            # The template's own pair stays around the pairs of each two frames.
+            add(self.text("<|vision_start|>"))
+        rows, columns = height // SIDE, width // SIDE
+        for number in range(groups or pictures):
+            if groups:
+                add(self.text(timestamp(number)))
+            add(self.text("<|vision_start|>"))
+            media.extend(range(len(ids), len(ids) + rows * columns))
+            ids.extend(pad * (rows * columns))
+            positions.extend(
+                [next_position, next_position + r, next_position + c] for r in range(rows) for c in range(columns)
+            )
+            next_position += max(rows, columns)
+            add(self.text("<|vision_end|>"))
+        if groups:
+            add(self.text("<|vision_end|>"))
+        return ids, np.array(positions).T, media
+
+    def question(self, question: Question) -> tuple[list[int], list[int]]:
+        """Ids of all turns after the media, and for each the id to learn next or -1."""
+        ids, learn = [], []
+        for number, (asked, answer) in enumerate(question.turns):
+            start = "\n<|im_start|>user\n" if number else ""
+            ask = self.text(start) + self.text(asked) + self.text("<|im_end|>\n<|im_start|>assistant\n")
+            reply = self.text(answer) + self.text("<|im_end|>")
+            ids.extend(ask + reply)
+            learn.extend([False] * len(ask) + [True] * len(reply))
+        targets = [ids[i + 1] if learn[i + 1] else -1 for i in range(len(ids) - 1)]
+        return ids[:-1], targets
+
+
+def timestamp(group: int) -> str:
+    """The time that the template writes before a pair of frames: the mean of the two, to a tenth of a second."""
+    first = group * TEMPORAL / FRAMES_PER_SECOND
+    last = (group * TEMPORAL + TEMPORAL - 1) / FRAMES_PER_SECOND
+    return f"<{(first + last) / 2:.1f} seconds>"
+
+
+def encode(encoder: Encoder, samples: list[Sample], branches: int, long: bool) -> Batch:
+    """One batch of samples of one kind and size; up to `branches` questions of each, the long ones or the short ones first."""
+    first = samples[0]
+    groups = len(first.frames) // TEMPORAL
+    pixels = (
+        np.stack([unit for sample in samples for unit in units(sample)])
+        if groups or first.pictures
+        else np.zeros((0, 1, SIDE, SIDE, 3), np.uint8)
+    )
+    ids, positions, media = encoder.prefix(len(first.pictures), groups, *pixels.shape[2:4])
+    chosen = [choose([encoder.question(q) for q in sample.questions], branches, long) for sample in samples]
+    count = max(map(len, chosen))
+    length = -(-max(len(ids) for questions in chosen for ids, _ in questions) // ROUND) * ROUND
+    tokens = np.zeros((len(samples), count, length), np.int64)
+    targets = np.full_like(tokens, -1)
+    for row, questions in enumerate(chosen):
+        for column, (one, learn) in enumerate(questions):
+            tokens[row, column, : len(one)] = one
+            targets[row, column, : len(learn)] = learn
+    tensors = map(torch.from_numpy, (pixels, np.array(ids), positions, np.array(media, np.int64), tokens, targets))
+    return Batch(*tensors)
+
+
+def units(sample: Sample) -> list[np.ndarray]:
+    """What the tower sees at a time: uint8 [1, H, W, 3] for a picture, [2, H, W, 3] for a pair of frames."""
+    frames = [np.stack(sample.frames[i : i + TEMPORAL]) for i in range(0, len(sample.frames), TEMPORAL)]
+    return [picture[None] for picture in sample.pictures] + frames
+
+
+def choose(
+    questions: list[tuple[list[int], list[int]]], branches: int, long: bool
+) -> list[tuple[list[int], list[int]]]:
+    """At most `branches` questions: the short ones alone where there are any and `long` is false, else the long ones first."""
+    short = [q for q in questions if len(q[0]) <= LONG]
+    if short and not long:
+        return short[:branches]
+    return ([q for q in questions if len(q[0]) > LONG] + short)[:branches]

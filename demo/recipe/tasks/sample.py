@@ -1,0 +1,34 @@
+"""What a sampler returns: pictures or frames, their labels, and questions about them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recipe.draw.labels import Labels
+
+FRAMES_PER_SECOND = 2.0
+"""of all clips"""
+
+
+@dataclass
+class Question:
+    """A conversation of one or two turns; the last turn is the one that is scored."""
+
+    task: str
+    metric: str
+    """exact, words, boxes or items"""
+    turns: list[tuple[str, str]]
+    """(what the user says, reference answer)"""
+
+
+@dataclass
+class Sample:
+    """Media and the questions about them; either `pictures` or `frames` is filled, neither for text alone."""
+
+    pictures: list[np.ndarray] = field(default_factory=list)
+    """uint8 [H, W, 3] each: one picture, two for pairs"""
+    frames: list[np.ndarray] = field(default_factory=list)
+    """uint8 [H, W, 3] each: 4, 6 or 8 frames of a clip at FRAMES_PER_SECOND"""
+    questions: list[Question] = field(default_factory=list)
+    labels: list[Labels] = field(default_factory=list)
+    """one per picture"""

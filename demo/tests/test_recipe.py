@@ -1,0 +1,96 @@
+"""Tokenizer, first weights, dense labels, the stream of steps, and scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recipe import checkpoint, evaluate
+from recipe.architecture import NEIGHBOURS, VISION, cosine_filters, neighbour_biases
+from recipe.batched import patches, rotate
+from recipe.data import DENSE, JOINT, Steps
+from recipe.dense import grouped
+from recipe.encode import Encoder
+from recipe.optimizer import orthogonal
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory) -> Encoder:
+    folder: Path = tmp_path_factory.mktemp("model")
+    checkpoint.prepare(folder)
+    return Encoder.load(folder)
+
+
+def test_known_words_are_one_token_and_printed_words_are_spelt(encoder: Encoder) -> None:
+    assert len(encoder.text(" circle")) == 1
+    assert len(encoder.text("<|im_start|>user\n")) == 3
+    assert len(encoder.text("quince")) == 6
+    assert (
+        encoder.tokenizer.decode(encoder.text("Where is it? žluť 12"), skip_special_tokens=False)
+        == "Where is it? žluť 12"
+    )
+
+
+def test_the_vocabulary_has_between_one_and_two_thousand_entries(encoder: Encoder) -> None:
+    assert 1000 <= encoder.tokenizer.get_vocab_size() <= 2000
+
+
+def test_a_local_head_looks_at_its_neighbour() -> None:
+    heads, width = VISION["num_heads"], VISION["hidden_size"] // VISION["num_heads"]
+    bias = neighbour_biases(len(NEIGHBOURS)).reshape(3, heads, width)
+    axis = width // 4
+    frequencies = 10000.0 ** (-torch.arange(0, 2 * axis, 2) / (2 * axis))
+    places = torch.cartesian_prod(torch.arange(5.0), torch.arange(5.0))
+    angles = torch.cat([places[:, :1] * frequencies, places[:, 1:] * frequencies], dim=1).repeat(1, 2)
+    for head, (down, right) in enumerate(NEIGHBOURS):
+        query, key = (rotate(bias[i, head].expand(25, -1), angles.cos(), angles.sin()) for i in range(2))
+        best = (query @ key.T)[12].argmax()
+        assert divmod(int(best), 5) == (2 + down, 2 + right)
+
+
+def test_the_first_filters_are_orthogonal() -> None:
+    filters = cosine_filters()[:, :, 0].flatten(1)
+    gram = torch.nn.functional.normalize(filters) @ torch.nn.functional.normalize(filters).T
+    luma = gram[:128, :128] - torch.eye(128)
+    assert luma.abs().max() < 1e-4
+
+
+def test_labels_and_pixels_have_one_order() -> None:
+    height, width = 64, 96
+    rows, columns = np.mgrid[0 : height // 4, 0 : width // 4]
+    cells = (rows * 100 + columns)[None]
+    pixels = np.repeat(np.repeat(cells[0] % 256, 4, 0), 4, 1).astype(np.uint8)
+    seen = patches(torch.from_numpy(np.repeat(pixels[..., None], 3, 2))[None, None])
+    first = seen[0].reshape(-1, 3, 16, 16)[:, 0, ::4, ::4].reshape(-1, 16)
+    expected = (grouped(cells)[0] % 256).float() / 127.5 - 1
+    torch.testing.assert_close(first, expected)
+
+
+@pytest.mark.parametrize("shares", [DENSE, JOINT])
+def test_a_step_follows_from_seed_and_number(encoder: Encoder, shares: dict[str, float]) -> None:
+    make = lambda first: Steps(encoder if shares is JOINT else None, 3, shares, first, 12, easy=4)
+    one, other = make(0)[7], make(5)[2]
+    assert one.kind == other.kind and torch.equal(one.pixels, other.pixels)
+    assert (one.batch is None) == (other.batch is None)
+    if one.batch is not None:
+        assert torch.equal(one.batch.ids, other.batch.ids) and torch.equal(one.batch.targets, other.batch.targets)
+
+
+def test_newton_schulz_brings_singular_values_near_one() -> None:
+    values = torch.linalg.svdvals(orthogonal(torch.randn(2, 48, 96)).float())
+    assert 0.5 < values.min() and values.max() < 1.5
+
+
+def test_metrics() -> None:
+    assert evaluate.exact(" red. ", "Red") == 1
+    assert evaluate.words("a x c", "a b c") == pytest.approx(2 / 3)
+    assert (
+        evaluate.items(
+            "A blue ring and a red star on a white background.", "A red star and a blue ring on a white background."
+        )
+        == 1
+    )
+    box = '[{"bbox_2d": [0, 0, 10, 10], "label": "a"}]'
+    half = '[{"bbox_2d": [0, 0, 10, 5], "label": "a"}]'
+    assert evaluate.boxes(half, box) == 0.5 and evaluate.boxes("nothing", box) == 0
