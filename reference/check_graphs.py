@@ -36,11 +36,14 @@ def check_external_data(report, package, graph, model):
     info = os.lstat(data)
     report.check(f"{graph}: one plain, single-link data file", stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
     entries = [{e.key: e.value for e in t.external_data} for t in initializers(model.graph) if t.data_location == onnx.TensorProto.EXTERNAL]
-    report.check(
-        f"{graph}: all external tensors are in it", {e["location"] for e in entries} == {os.path.basename(data)}, f"{len(entries)} tensors"
-    )
+    with open(os.path.join(package, "package.json"), encoding="utf-8") as file:
+        shared = json.load(file)["graphs"][graph].get("shared", {})
+    files = {os.path.basename(data), *(f"{owner}.onnx.data" for owner in shared.values())}
+    report.check(f"{graph}: all external tensors are in it, or shared", {e["location"] for e in entries} == files, f"{len(entries)} tensors")
     report.check(f"{graph}: tensors start at pages", all(int(e["offset"]) % PAGE == 0 for e in entries))
-    report.check(f"{graph}: tensors end inside the file", all(int(e["offset"]) + int(e["length"]) <= info.st_size for e in entries))
+    sizes = {name: os.stat(os.path.join(package, name)).st_size for name in files}
+    inside = all(int(e["offset"]) + int(e["length"]) <= sizes[e["location"]] for e in entries)
+    report.check(f"{graph}: tensors end inside the file", inside)
 
 
 def expected_names(graph, layers):

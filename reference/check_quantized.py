@@ -4,8 +4,10 @@
 usage: check_quantized.py PACKAGE CHECKPOINT GOLDEN     PACKAGE: int8 or int4 with accuracy level 0, from CHECKPOINT; needs only
                                                         requirements-light.txt
 
-1. Codes, scales and zero points of every quantised tensor equal a plain recomputation (quantize_np.py), bit for bit.
-2. The text graph on ONNX Runtime equals the NumPy model (ref_np.py, float64) with the unpacked weights.
+1. Codes, scales and zero points of every quantised tensor of the embedding and text graphs equal a plain recomputation
+   (quantize_np.py), bit for bit; package.json says their precisions and relative errors; what it calls shared is stored once.
+2. Rows of a quantised token table come out of the embedding graph as the recomputation has them, bit for bit.
+3. The text graph on ONNX Runtime equals the NumPy model (ref_np.py, float64) with the unpacked weights.
 """
 
 import json
@@ -21,11 +23,15 @@ from safetensors.numpy import load_file
 
 import ref_np
 from check_goldens import Package
-from quantize_np import quantize, unpack
+from package_tools import input_dtype, session
+from quantize_np import quantize, relative_error, unpack, unquantize
 from report import Report
 
 TOLERANCE = 3e-4
 EXPERTS = ".experts."
+TABLE = "model.language_model.embed_tokens.weight"
+# Where the codes are among a node's inputs.
+CODES_AT = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 
 
 def attributes(node):
@@ -36,8 +42,8 @@ def quantized_nodes(model):
     """(tensor's name, bits, block size) of every quantised tensor."""
     for node in model.graph.node:
         a = attributes(node)
-        if node.op_type == "MatMulNBits":
-            yield node.input[1].removesuffix(".codes"), a["bits"], a["block_size"]
+        if node.op_type in CODES_AT:
+            yield node.input[CODES_AT[node.op_type]].removesuffix(".codes"), a["bits"], a["block_size"]
         elif node.op_type == "QMoE":
             for index in (2, 5):
                 yield node.input[index].removesuffix(".codes"), a["expert_weight_bits"], a["block_size"]
@@ -73,36 +79,93 @@ def blocks_of(weight, size):
     return flat.reshape(-1, size)
 
 
-def check_weights(report, package, checkpoint):
-    """Compares every quantised tensor and puts its unpacked values into the checkpoint."""
-    with open(os.path.join(package, "package.json"), encoding="utf-8") as file:
-        settings = json.load(file)["graphs"]["text"]["quantization"]
-    model = onnx.load(os.path.join(package, "text.onnx"))
+def stored_as(weight, bits, size, symmetric, method):
+    """The recomputed codes, scales and zero points of a tensor, the exporter's float32 values in its shape, and what is lost."""
+    x = blocks_of(weight, size)
+    codes, scales, zeros = quantize(x, bits, symmetric, method)
+    values = unquantize(codes, scales, zeros)
+    lost = relative_error(x, values)
+    return (codes, scales, zeros), values.reshape(*weight.shape[:-1], -1)[..., : weight.shape[-1]], lost
+
+
+def is_stored(stored, name, weight, bits, size, symmetric, expected):
+    codes, scales, zeros = expected
+    found = unpack(to_array(stored[f"{name}.codes"]), bits).reshape(codes.shape)
+    equal = (found == codes).all() and to_array(stored[f"{name}.scales"]).tobytes() == scales.astype(np.float32).tobytes()
+    if not symmetric:
+        per_row = -(-weight.shape[-1] // size)
+        found = unpack(to_array(stored[f"{name}.zero_points"]), bits)[:, :per_row].reshape(-1)
+        equal = equal and (found == zeros).all()
+    return equal
+
+
+def check_graph(report, package, graph, manifest, checkpoint):
+    """Compares every quantised tensor of a graph; returns their values by name, in the graph's order."""
+    model = onnx.load(os.path.join(package, f"{graph}.onnx"))
     stored = {t.name: t for t in model.graph.initializer}
-    count, wrong, unpacked = 0, [], {}
-    for name, bits, size in quantized_nodes(model):
+    info = manifest["graphs"][graph]
+    settings = info.get("quantization")
+    nodes = list(quantized_nodes(model))
+    if settings is None:
+        report.check(f"{graph}: nothing is quantised, as the manifest says", not nodes)
+        return {}
+    wrong, badly_said, values = [], [], {}
+    for name, bits, size in nodes:
         weight = in_graph_order(checkpoint, name)
         symmetric = settings["symmetric"] or EXPERTS in name
-        codes, scales, zeros = quantize(blocks_of(weight, size), bits, symmetric, settings["method"])
-        found_codes = unpack(to_array(stored[f"{name}.codes"]), bits).reshape(codes.shape)
-        found_scales = to_array(stored[f"{name}.scales"]).reshape(-1)
-        equal = (found_codes == codes).all() and found_scales.tobytes() == scales.astype(np.float32).tobytes()
-        if not symmetric:
-            per_row = -(-weight.shape[-1] // size)
-            found_zeros = unpack(to_array(stored[f"{name}.zero_points"]), bits)[:, :per_row].reshape(-1)
-            equal = equal and (found_zeros == zeros).all()
-        count += 1
-        if not equal:
+        expected, values[name], lost = stored_as(weight, bits, size, symmetric, settings["method"])
+        if not is_stored(stored, name, weight, bits, size, symmetric, expected):
             wrong.append(name)
-        values = (found_codes - zeros[:, None]) * found_scales[:, None]
-        values = values.reshape(*weight.shape[:-1], -1)[..., : weight.shape[-1]].astype(np.float64)
-        unpacked[name] = in_hub_order(checkpoint, name, values)
-    report.check(f"{count} quantised tensors equal a recomputation", count > 0 and not wrong, ", ".join(wrong[:3]))
-    # A tied head is stored apart from the table.
-    table = "model.language_model.embed_tokens.weight"
-    if table in unpacked:
-        unpacked["lm_head.weight"] = unpacked.pop(table)
-    checkpoint.t.update(unpacked)
+        precision = settings.get("mix", {}).get(name, info["precision"])
+        if precision != f"int{bits}" or abs(settings["relative_error"][name] / lost - 1) > 1e-3:
+            badly_said.append(name)
+    report.check(f"{graph}: {len(nodes)} quantised tensors equal a recomputation", nodes and not wrong, ", ".join(wrong[:3]))
+    complete = settings["relative_error"].keys() == values.keys()
+    report.check(f"{graph}: the manifest says their precision and error", complete and not badly_said, ", ".join(badly_said[:3]))
+    halves = {name: t for name, t in stored.items() if t.data_type == onnx.TensorProto.FLOAT16}
+    for name in halves.keys() & settings.get("mix", {}).keys():
+        weight = to_array(halves[name]).astype(np.float32)
+        values[name] = weight if EXPERTS in name else weight.T
+    return values
+
+
+def check_shared(report, package, manifest):
+    """Tensors that the manifest calls shared are the same bytes of one file in both graphs."""
+
+    def places(graph):
+        model = onnx.load(os.path.join(package, f"{graph}.onnx"), load_external_data=False)
+        return {t.name: {e.key: e.value for e in t.external_data} for t in model.graph.initializer if t.external_data}
+
+    for name, owner in manifest["graphs"]["text"].get("shared", {}).items():
+        own, other = ({n: p for n, p in places(g).items() if n.startswith(name)} for g in ("text", owner))
+        report.check(f"{name} is stored once", own and own == other, ", ".join(own))
+
+
+def check_rows(report, package, table):
+    """The embedding graph's rows are the table's unpacked values, to the last bit."""
+    graph = session(package, "embedding")
+    width, dtype = graph.get_inputs()[1].shape[1], input_dtype(graph, "image_features")
+    ids = np.arange(len(table), dtype=np.int64)[None]
+    (found,) = graph.run(None, {"input_ids": ids, "image_features": np.zeros((0, width), dtype)})
+    report.check("embeddings equal the unpacked rows", np.array_equal(found[0, :, : table.shape[1]], table.astype(dtype)))
+
+
+def check_weights(report, package, checkpoint):
+    """Checks what is stored and puts its unpacked values into the checkpoint."""
+    with open(os.path.join(package, "package.json"), encoding="utf-8") as file:
+        manifest = json.load(file)
+    embedding, text = (check_graph(report, package, graph, manifest, checkpoint) for graph in ("embedding", "text"))
+    check_shared(report, package, manifest)
+    if TABLE in embedding:
+        check_rows(report, package, embedding[TABLE])
+    # The head's values are its own, be they stored with the table's or apart.
+    if TABLE in text:
+        text["lm_head.weight"] = text.pop(TABLE)
+    elif TABLE in embedding and "lm_head.weight" not in checkpoint.t:
+        text["lm_head.weight"] = checkpoint(TABLE)
+    for name, values in (embedding | text).items():
+        shaped = values if name == "lm_head.weight" else in_hub_order(checkpoint, name, values)
+        checkpoint.t[name] = shaped.astype(np.float64)
 
 
 def check_logits(report, package, checkpoint, golden):

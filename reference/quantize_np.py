@@ -80,6 +80,17 @@ def quantize(x, bits, symmetric, method):
     return best
 
 
+def unquantize(codes, scale, zero):
+    """Float32 values of codes [blocks, block size]."""
+    return (codes.astype(F) - zero.astype(F)[:, None]) * scale.astype(F)[:, None]
+
+
+def relative_error(x, values):
+    """What was lost: the squared error over the sum of squares, in float64."""
+    x = x.astype(np.float64)
+    return ((x - values) ** 2).sum() / (x**2).sum()
+
+
 def unpack(packed, bits):
     """Packed bytes along the last axis to codes; of two 4-bit codes the first is in the low half."""
     if bits == 8:

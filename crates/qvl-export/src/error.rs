@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use qvl_package::Precision;
+
 /// Why an export failed. The target is then as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -39,6 +41,30 @@ pub enum ExportError {
         hidden: usize,
         /// Inner size of an expert.
         inner: usize,
+    },
+    /// A pattern of the mix stands for no tensor.
+    #[error("no matrix of the text decoder is called `{pattern}`; names are such as {examples}")]
+    MixPattern {
+        /// The pattern.
+        pattern: String,
+        /// Names that there are.
+        examples: String,
+    },
+    /// A mix was given for an export that is not quantised.
+    #[error(
+        "a mix of precisions needs a quantised text decoder, not {precision}; export with --precision int8 or int4"
+    )]
+    MixOfFloats {
+        /// The precision that was asked for.
+        precision: Precision,
+    },
+    /// The two matrices of a layer's experts would be quantised differently.
+    #[error(
+        "the experts' matrices of a layer have as many bits each; give the mix one rule for both: {layer}.experts.*"
+    )]
+    ExpertsDiffer {
+        /// Name of the layer's MLP.
+        layer: String,
     },
     /// The export was stopped by its caller.
     #[error("the export was stopped; nothing was written")]

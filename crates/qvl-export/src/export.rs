@@ -3,11 +3,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qvl_checkpoint::Checkpoint;
-use qvl_onnx::OnnxError;
-use qvl_package::{FileInfo, Graph, Manifest, PackageError, SourceInfo, Staging, Target};
+use qvl_package::{FileInfo, Graph, GraphInfo, Manifest, PackageError, SourceInfo, Staging, Target};
 
 use crate::files::{copied, genai};
-use crate::{ExportError, ExportOptions, Progress, Stage, graph};
+use crate::graphs::GraphWriter;
+use crate::{ExportError, ExportOptions, Progress, Stage};
 
 /// What was written.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct ExportReport {
     pub path: PathBuf,
     /// Size of all its files.
     pub bytes: u64,
+    /// How each graph was made, by its name.
+    pub graphs: BTreeMap<String, GraphInfo>,
 }
 
 /// Exports the checkpoint at `checkpoint`, a directory or one safetensors file, to a package.
@@ -36,51 +38,19 @@ pub fn export(
     let staging = Staging::create(target)?;
     let mut names = copied::copy(checkpoint.directory(), staging.path())?;
     names.extend(write_settings(&checkpoint, staging.path())?);
-    for graph in Graph::ALL {
-        write_graph(&checkpoint, graph, options, staging.path(), progress)?;
-        names.extend([graph.file().to_owned(), graph.data_file().to_owned()]);
-    }
+    let graphs = GraphWriter { checkpoint: &checkpoint, options, package: staging.path(), progress }.write_all()?;
+    names.extend(Graph::ALL.iter().flat_map(|graph| [graph.file(), graph.data_file()]).map(str::to_owned));
     let source = source_info(&checkpoint, progress)?;
-    let graphs = Graph::ALL.map(|graph| (graph.name().to_owned(), options.graph_info(graph, &checkpoint))).into_iter();
     let manifest = Manifest {
         format_version: Manifest::FORMAT_VERSION,
         qvl_version: env!("CARGO_PKG_VERSION").to_owned(),
         source,
-        graphs: graphs.collect(),
+        graphs,
         files: sizes(staging.path(), &names)?,
     };
     let bytes = manifest.files.values().map(|file| file.bytes).sum();
     let path = staging.publish(&manifest)?;
-    Ok(ExportReport { path, bytes })
-}
-
-fn write_graph(
-    checkpoint: &Checkpoint,
-    graph: Graph,
-    options: &ExportOptions,
-    package: &Path,
-    progress: &dyn Progress,
-) -> Result<(), ExportError> {
-    let model = match graph {
-        Graph::Vision => graph::vision(checkpoint, options.vision_graph())?,
-        Graph::Embedding => graph::embedding(checkpoint, options.embedding_graph())?,
-        Graph::Text => graph::text(checkpoint, options.text_graph())?,
-    };
-    let stage = match graph {
-        Graph::Vision => Stage::Vision,
-        Graph::Embedding => Stage::Embedding,
-        Graph::Text => Stage::Text,
-    };
-    progress.start(stage, model.weight_bytes());
-    let advance = |bytes| {
-        progress.advance(bytes);
-        !progress.is_cancelled()
-    };
-    let written = model.write(&package.join(graph.file()), &package.join(graph.data_file()), &advance);
-    written.map_err(|error| match error {
-        OnnxError::Stopped => ExportError::Cancelled,
-        other => other.into(),
-    })
+    Ok(ExportReport { path, bytes, graphs: manifest.graphs })
 }
 
 fn write_settings(checkpoint: &Checkpoint, package: &Path) -> Result<[String; 2], ExportError> {

@@ -5,23 +5,25 @@ use qvl_checkpoint::Checkpoint;
 use qvl_onnx::DataType;
 use qvl_package::{Graph, GraphInfo, LogitsRows, Method, Precision, QuantizationInfo};
 
-use crate::ExportError;
-use crate::graph::{EmbeddingGraph, TextGraph, VisionGraph, head_name};
+use crate::graph::{TABLE, TextGraph, VisionGraph};
 use crate::quantize::BlockFormat;
-use crate::weights::Storage;
-
-/// Bits of the head where the layers have fewer: what it loses is lost in every token.
-const HEAD_BITS: usize = 8;
+use crate::storage::{Storage, StoragePlan};
+use crate::{ExportError, Mix};
 
 /// Choices about an export.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
     /// The package's directory, which is made.
     pub output: PathBuf,
-    /// Type of the text decoder's weights. The embedding's table has it too, or is float16 where it is quantised.
+    /// Type of the text decoder's weights.
     pub precision: Precision,
+    /// Which of the text decoder's matrices have another precision, where it is quantised.
+    pub mix: Mix,
     /// Type of the vision encoder's weights; if not given, `precision`, or float16 where that is quantised.
     pub vision_precision: Option<Precision>,
+    /// Type of the token table. If not given: `precision`, or where that is quantised float16, but 8 bits if the table is
+    /// the head too and the head has 8 bits. What the head and the table have in common is stored once.
+    pub embedding_precision: Option<Precision>,
     /// How quantised matrices get their scales.
     pub method: Method,
     /// Values that share a scale in quantised matrices: a power of two from 16 to 256.
@@ -42,7 +44,9 @@ impl ExportOptions {
         Self {
             output: output.into(),
             precision: Precision::Fp16,
+            mix: Mix::AUTO,
             vision_precision: None,
+            embedding_precision: None,
             method: Method::Search,
             block_size: 32,
             symmetric: true,
@@ -65,60 +69,71 @@ impl ExportOptions {
     }
 
     pub(crate) fn vision_graph(&self) -> VisionGraph {
-        let precision = self.precision_of(Graph::Vision);
-        VisionGraph {
-            float: float(precision),
-            storage: self.storage(precision.bits()),
-            features: float(self.precision),
-        }
-    }
-
-    pub(crate) fn embedding_graph(&self) -> EmbeddingGraph {
-        let table = if self.precision.bits().is_some() { DataType::Float16 } else { float(self.precision) };
-        EmbeddingGraph { table, float: float(self.precision) }
+        VisionGraph { float: float(self.precision_of_vision()), features: float(self.precision) }
     }
 
     pub(crate) fn text_graph(&self) -> TextGraph {
-        TextGraph {
-            float: float(self.precision),
-            storage: self.storage(self.precision.bits()),
-            head: self.storage(self.precision.bits().map(|_| HEAD_BITS)),
-            logits: self.logits(),
-        }
+        TextGraph { float: float(self.precision), logits: self.logits() }
     }
 
-    /// What the manifest says of a graph.
-    pub(crate) fn graph_info(&self, graph: Graph, checkpoint: &Checkpoint) -> GraphInfo {
-        let precision = self.precision_of(graph);
-        let is_text = graph == Graph::Text;
-        let mix =
-            (is_text && precision.bits() != Some(HEAD_BITS)).then(|| (head_name(checkpoint).to_owned(), HEAD_BITS));
+    /// Type of the embedding graph's features and embeddings.
+    pub(crate) fn embedding_float(&self) -> DataType {
+        float(self.precision)
+    }
+
+    /// The precision of each graph, where `mix` names the text decoder's exceptions.
+    pub(crate) fn precisions(&self, checkpoint: &Checkpoint, mix: &BTreeMap<String, Precision>) -> [Precision; 3] {
+        Graph::ALL.map(|graph| match graph {
+            Graph::Vision => self.precision_of_vision(),
+            Graph::Embedding => self.precision_of_table(checkpoint, mix),
+            Graph::Text => self.precision,
+        })
+    }
+
+    fn precision_of_vision(&self) -> Precision {
+        self.vision_precision.unwrap_or(self.unquantized())
+    }
+
+    /// A table that is the head too is stored once, if the head has 8 bits.
+    fn precision_of_table(&self, checkpoint: &Checkpoint, mix: &BTreeMap<String, Precision>) -> Precision {
+        let is_head_of_8_bits =
+            !checkpoint.has_own_head() && mix.get(TABLE).unwrap_or(&self.precision) == &Precision::Int8;
+        let default = if is_head_of_8_bits { Precision::Int8 } else { self.unquantized() };
+        self.embedding_precision.unwrap_or(default)
+    }
+
+    /// The precision of what is not quantised unless it is asked for.
+    fn unquantized(&self) -> Precision {
+        if self.precision.bits().is_some() { Precision::Fp16 } else { self.precision }
+    }
+
+    /// What the manifest says of a graph of `precision` that was written by `plan`.
+    pub(crate) fn graph_info(
+        &self,
+        graph: Graph,
+        precision: Precision,
+        mix: BTreeMap<String, Precision>,
+        plan: &StoragePlan,
+    ) -> GraphInfo {
         let quantization = precision.bits().map(|_| QuantizationInfo {
             method: self.method,
             block_size: self.block_size,
             symmetric: self.symmetric,
             accuracy_level: self.accuracy_level,
-            mix: mix.into_iter().collect::<BTreeMap<_, _>>(),
+            mix,
+            relative_error: plan.relative_errors(),
         });
-        GraphInfo { precision, quantization, logits: is_text.then(|| self.logits()) }
-    }
-
-    /// The precision of one graph.
-    pub fn precision_of(&self, graph: Graph) -> Precision {
-        let unquantized = if self.precision.bits().is_some() { Precision::Fp16 } else { self.precision };
-        match graph {
-            Graph::Vision => self.vision_precision.unwrap_or(unquantized),
-            Graph::Embedding => unquantized,
-            Graph::Text => self.precision,
-        }
+        let logits = (graph == Graph::Text).then(|| self.logits());
+        GraphInfo { precision, quantization, shared: BTreeMap::new(), logits }
     }
 
     fn logits(&self) -> LogitsRows {
         if self.all_logits { LogitsRows::All } else { LogitsRows::Last }
     }
 
-    fn storage(&self, bits: Option<usize>) -> Storage {
-        bits.map_or(Storage::Float, |bits| {
+    /// How matrices of this precision are stored.
+    pub(crate) fn storage(&self, precision: Precision) -> Storage {
+        precision.bits().map_or(Storage::Float(float(precision)), |bits| {
             Storage::Blocks(BlockFormat {
                 bits,
                 size: self.block_size,

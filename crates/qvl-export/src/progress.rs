@@ -3,6 +3,8 @@
 pub enum Stage {
     /// Hashing the checkpoint's files.
     Hash,
+    /// Measuring which matrices lose most.
+    Mix,
     /// Writing the vision encoder.
     Vision,
     /// Writing the embedding.
@@ -16,6 +18,7 @@ impl Stage {
     pub fn label(self) -> &'static str {
         match self {
             Self::Hash => "hashing the checkpoint",
+            Self::Mix => "choosing the mix",
             Self::Vision => "vision encoder",
             Self::Embedding => "embedding",
             Self::Text => "text decoder",

@@ -5,38 +5,25 @@ use std::ops::Range;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use qvl_checkpoint::{Checkpoint, Tensor};
-use qvl_onnx::{DataType, GraphBuilder, MatMulNBits, StoredTensor, Value, WeightSource};
+use qvl_onnx::{DataType, GraphBuilder, MatMulNBits, QuantizedTable, StoredTensor, Value, WeightSource};
 
 use crate::ExportError;
 use crate::matrices::Matrices;
-use crate::quantize::BlockFormat;
+use crate::quantize::{BlockFormat, Loss};
+use crate::storage::{Storage, StoragePlan};
 
 /// Floats that are read before they are converted: four megabytes.
 const STRETCH: usize = 1 << 20;
-
-/// How matrices are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
-    /// As the graph's own type.
-    Float,
-    /// In blocks of few bits.
-    Blocks(BlockFormat),
-}
 
 /// The checkpoint's tensors as weights of a graph that computes in the type `float`.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) float: DataType,
-    pub(crate) storage: Storage,
+    pub(crate) plan: &'a StoragePlan,
 }
 
 impl<'a> Weights<'a> {
-    /// The same tensors with matrices stored otherwise.
-    pub(crate) fn stored_as(&self, storage: Storage) -> Self {
-        Self { storage, ..*self }
-    }
-
     /// A tensor as it is, in float32: norms and position embeddings, which are computed with in float32.
     pub(crate) fn float32(&self, g: &mut GraphBuilder<'a>, name: &str) -> Result<Value, ExportError> {
         self.typed(g, name, DataType::Float32)
@@ -81,20 +68,14 @@ impl<'a> Weights<'a> {
         x: &Value,
         name: &str,
     ) -> Result<Value, ExportError> {
-        let tensor = self.checkpoint.tensor(name)?;
-        let outputs = tensor.shape().first().copied().unwrap_or(1);
-        let inputs = tensor.len() / outputs.max(1);
-        match self.storage {
-            Storage::Float => {
-                let matrices = Matrices::transposed(tensor, [1, inputs, outputs]);
-                let weight = g.weight(name, self.float, &[inputs, outputs], FloatRows { matrices, to: self.float })?;
-                Ok(g.matmul(label, x, &weight)?)
-            }
+        match self.plan.storage_of(name) {
+            Storage::Float(stored) => self.float_product(g, label, x, name, stored),
             Storage::Blocks(format) => {
+                let (tensor, [outputs, inputs]) = self.matrix(name)?;
                 let blocks = format.blocks(inputs);
                 let matrices = Matrices::plain(tensor, [1, outputs, inputs]);
-                let weight =
-                    quantized(g, name, matrices, format, &[outputs, blocks, format.blob()], &[outputs, blocks])?;
+                let dims = ([outputs, blocks, format.blob()], [outputs, blocks]);
+                let weight = self.quantized(g, name, matrices, format, (&dims.0, &dims.1))?;
                 let node = MatMulNBits {
                     x,
                     codes: &weight.codes,
@@ -109,15 +90,90 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Expert matrices [experts, rows, columns] in the graph's type.
+    /// As [`Weights::product`], with the tensor stored as numbers of the type `stored`.
+    pub(crate) fn float_product(
+        &self,
+        g: &mut GraphBuilder<'a>,
+        label: &str,
+        x: &Value,
+        name: &str,
+        stored: DataType,
+    ) -> Result<Value, ExportError> {
+        let (tensor, [outputs, inputs]) = self.matrix(name)?;
+        let matrices = Matrices::transposed(tensor, [1, inputs, outputs]);
+        let weight = g.weight(name, stored, &[inputs, outputs], FloatRows { matrices, to: stored })?;
+        let weight = g.cast(&format!("{label}.weight"), &weight, self.float)?;
+        Ok(g.matmul(label, x, &weight)?)
+    }
+
+    /// A tensor [m, ..], m, and how many elements its other axes have together.
+    fn matrix(&self, name: &str) -> Result<(Tensor<'a>, [usize; 2]), ExportError> {
+        let tensor = self.checkpoint.tensor(name)?;
+        let outputs = tensor.shape().first().copied().unwrap_or(1);
+        let inputs = tensor.len() / outputs.max(1);
+        Ok((tensor, [outputs, inputs]))
+    }
+
+    /// The rows `indices` of the matrix `name` in the graph's type.
+    pub(crate) fn rows(
+        &self,
+        g: &mut GraphBuilder<'a>,
+        label: &str,
+        indices: &Value,
+        name: &str,
+    ) -> Result<Value, ExportError> {
+        let stored_label = format!("{label}.stored");
+        let rows = match self.plan.storage_of(name) {
+            Storage::Float(stored) => {
+                let table = self.typed(g, name, stored)?;
+                g.gather(&stored_label, &table, indices, 0)?
+            }
+            Storage::Blocks(format) => self.quantized_rows(g, &stored_label, indices, name, format)?,
+        };
+        Ok(g.cast(label, &rows, self.float)?)
+    }
+
+    /// The rows `indices` of the matrix `name`, stored in blocks, in the type of the scales.
+    fn quantized_rows(
+        &self,
+        g: &mut GraphBuilder<'a>,
+        label: &str,
+        indices: &Value,
+        name: &str,
+        format: BlockFormat,
+    ) -> Result<Value, ExportError> {
+        let (tensor, [count, columns]) = self.matrix(name)?;
+        let blocks = format.blocks(columns);
+        let matrices = Matrices::plain(tensor, [1, count, columns]);
+        let dims = ([count, blocks * format.blob()], [count, blocks]);
+        let weight = self.quantized(g, name, matrices, format, (&dims.0, &dims.1))?;
+        let table = QuantizedTable {
+            codes: &weight.codes,
+            scales: &weight.scales,
+            zero_points: weight.zero_points.as_ref(),
+            bits: format.bits,
+            block_size: format.size,
+        };
+        let rows = g.gather_quantized(&format!("{label}.blocks"), &table, indices)?;
+        if blocks * format.size == columns {
+            return Ok(rows);
+        }
+        // The last block of a row is filled up.
+        let (start, end) = (g.ints(&[0])?, g.ints(&[columns as i64])?);
+        Ok(g.slice(label, &rows, (&start, &end), 1, columns)?)
+    }
+
+    /// Expert matrices [experts, rows, columns] in the graph's type, stored as `stored`.
     pub(crate) fn experts(
         &self,
         g: &mut GraphBuilder<'a>,
         name: &str,
         matrices: Matrices<'a>,
+        stored: DataType,
     ) -> Result<Value, ExportError> {
         let dims = matrices.dims();
-        Ok(g.weight(name, self.float, &dims, FloatRows { matrices, to: self.float })?)
+        let weight = g.weight(name, stored, &dims, FloatRows { matrices, to: stored })?;
+        Ok(g.cast(&format!("{name}.typed"), &weight, self.float)?)
     }
 
     /// Expert matrices [experts, rows, columns] in blocks: packed codes and scales.
@@ -131,8 +187,40 @@ impl<'a> Weights<'a> {
         let [experts, rows, columns] = matrices.dims();
         let blocks = format.blocks(columns);
         let dims = ([experts, rows, blocks * format.blob()], [experts, rows, blocks]);
-        let weight = quantized(g, name, matrices, format, &dims.0, &dims.1)?;
+        let weight = self.quantized(g, name, matrices, format, (&dims.0, &dims.1))?;
         Ok((weight.codes, weight.scales))
+    }
+
+    /// Stores `matrices` as codes and scales of the shapes `dims`, and zero points where the format has them.
+    fn quantized(
+        &self,
+        g: &mut GraphBuilder<'a>,
+        name: &str,
+        matrices: Matrices<'a>,
+        format: BlockFormat,
+        dims: (&[usize], &[usize]),
+    ) -> Result<Quantized, ExportError> {
+        let [count, rows, columns] = matrices.dims();
+        let tensor = |part: &str, data_type, dims: &[usize]| StoredTensor {
+            name: format!("{name}.{part}"),
+            data_type,
+            dims: dims.to_vec(),
+        };
+        let mut tensors = vec![tensor("codes", DataType::UInt8, dims.0), tensor("scales", DataType::Float32, dims.1)];
+        if !format.symmetric {
+            tensors.push(tensor("zero_points", DataType::UInt8, &[count * rows, format.zero_point_bytes(columns)]));
+        }
+        let values = if self.plan.is_shared(name) {
+            tensors.iter().map(|tensor| g.stored_at(tensor, self.plan.place_of(tensor)?)).collect()
+        } else {
+            let source = QuantizedRows { matrices, format, name: name.to_owned(), plan: self.plan };
+            g.weights(tensors, count * rows, source)
+        };
+        let mut values = values?.into_iter();
+        match (values.next(), values.next(), values.next()) {
+            (Some(codes), Some(scales), zero_points) => Ok(Quantized { codes, scales, zero_points }),
+            _ => Err(qvl_onnx::OnnxError::UnknownValue { name: name.to_owned() }.into()),
+        }
     }
 }
 
@@ -141,32 +229,6 @@ struct Quantized {
     codes: Value,
     scales: Value,
     zero_points: Option<Value>,
-}
-
-/// Stores `matrices` as codes of shape `codes`, scales of shape `scales` and zero points where the format has them.
-fn quantized<'a>(
-    g: &mut GraphBuilder<'a>,
-    name: &str,
-    matrices: Matrices<'a>,
-    format: BlockFormat,
-    codes: &[usize],
-    scales: &[usize],
-) -> Result<Quantized, ExportError> {
-    let [count, rows, columns] = matrices.dims();
-    let tensor = |part: &str, data_type, dims: &[usize]| StoredTensor {
-        name: format!("{name}.{part}"),
-        data_type,
-        dims: dims.to_vec(),
-    };
-    let mut tensors = vec![tensor("codes", DataType::UInt8, codes), tensor("scales", DataType::Float32, scales)];
-    if !format.symmetric {
-        tensors.push(tensor("zero_points", DataType::UInt8, &[count * rows, format.zero_point_bytes(columns)]));
-    }
-    let mut values = g.weights(tensors, count * rows, QuantizedRows { matrices, format })?.into_iter();
-    match (values.next(), values.next(), values.next()) {
-        (Some(codes), Some(scales), zero_points) => Ok(Quantized { codes, scales, zero_points }),
-        _ => Err(qvl_onnx::OnnxError::UnknownValue { name: name.to_owned() }.into()),
-    }
 }
 
 /// A tensor in its own order.
@@ -235,6 +297,9 @@ impl WeightSource for FloatRows<'_> {
 struct QuantizedRows<'a> {
     matrices: Matrices<'a>,
     format: BlockFormat,
+    name: String,
+    /// Is told what the tensor lost.
+    plan: &'a StoragePlan,
 }
 
 impl WeightSource for QuantizedRows<'_> {
@@ -243,6 +308,7 @@ impl WeightSource for QuantizedRows<'_> {
         let blocks = self.format.blocks(columns);
         let (codes_row, scales_row) = (blocks * self.format.blob(), blocks * 4);
         let zero_points_row = if self.format.symmetric { 0 } else { self.format.zero_point_bytes(columns) };
+        let mut loss = Loss::default();
         for_stretches(&self.matrices, rows, |start, values| {
             for (row, values) in (start..).zip(values.chunks_exact(columns)) {
                 if let Some(value) = values.iter().find(|value| !value.is_finite()) {
@@ -254,10 +320,13 @@ impl WeightSource for QuantizedRows<'_> {
                     None => &mut [],
                 };
                 let codes = &mut codes[row * codes_row..][..codes_row];
-                self.format.quantize_row(values, codes, &mut scales[row * scales_row..][..scales_row], zero_points);
+                let scales = &mut scales[row * scales_row..][..scales_row];
+                loss += self.format.quantize_row(values, codes, scales, zero_points);
             }
             Ok(())
-        })
+        })?;
+        self.plan.add_loss(&self.name, loss);
+        Ok(())
     }
 
     fn finished(&self) {

@@ -87,13 +87,21 @@ fn the_graphs_keep_their_contracts() {
 fn quantised_packages_say_how_they_were_made() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("package");
-    let choices =
-        ExportOptions { block_size: 64, symmetric: false, method: Method::Rtn, ..options(&output, Precision::Int4) };
+    let choices = ExportOptions {
+        block_size: 64,
+        symmetric: false,
+        method: Method::Rtn,
+        mix: "lm_head=int8".parse().unwrap(),
+        ..options(&output, Precision::Int4)
+    };
     let report = export(&tiny("dense-untied"), &choices, &NoProgress).unwrap();
     let package = PackageDir::open(&output).unwrap();
-    let text = serde_json::to_value(&package.manifest().graphs["text"]).unwrap();
+    let mut text = serde_json::to_value(&package.manifest().graphs["text"]).unwrap();
+    let errors = text["quantization"].as_object_mut().unwrap().remove("relative_error").unwrap();
+    assert!(errors["model.language_model.layers.0.mlp.up_proj.weight"].as_f64().unwrap() > 1e-3, "{errors}");
+    assert!(errors["lm_head.weight"].as_f64().unwrap() < 1e-4, "{errors}");
     let quantization = serde_json::json!({
-        "method": "rtn", "block_size": 64, "symmetric": false, "accuracy_level": 4, "mix": { "lm_head.weight": 8 },
+        "method": "rtn", "block_size": 64, "symmetric": false, "accuracy_level": 4, "mix": { "lm_head.weight": "int8" },
     });
     assert_eq!(text, serde_json::json!({ "precision": "int4", "quantization": quantization, "logits": "last" }));
     let others = ["vision", "embedding"].map(|graph| package.manifest().graphs[graph].precision);

@@ -1,9 +1,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto, ValueInfoProto,
+    AttributeProto, ExternalTensor, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto,
+    ValueInfoProto,
 };
 use crate::weights::{StoredTensor, Weight};
+use crate::write::external;
 use crate::{DataType, OnnxError, Shape, Value, WeightSource, shape};
 
 /// ONNX's file format version that is written; ONNX Runtime 1.24, the oldest supported, reads it.
@@ -161,13 +163,32 @@ impl<'a> GraphBuilder<'a> {
                 let reason = format!("{:?} does not divide into {rows} rows", tensor.dims);
                 return Err(OnnxError::Weight { tensor: tensor.name.clone(), reason });
             }
-            self.claim(&tensor.name)?;
-            self.scopes[0].known.insert(tensor.name.clone());
-            let shape = Shape(tensor.dims.iter().map(|&size| size.into()).collect());
-            values.push(Value { name: tensor.name.clone(), data_type: tensor.data_type, shape });
+            values.push(self.declare_stored(tensor)?);
         }
         self.weights.push(Weight { tensors, rows, source: Box::new(source) });
         Ok(values)
+    }
+
+    /// A stored tensor whose bytes are those at `place`, which another model's [`Model::write`] has written.
+    ///
+    /// # Errors
+    /// If the name is taken, or the place has another length than the tensor.
+    pub fn stored_at(&mut self, tensor: &StoredTensor, place: &ExternalTensor) -> Result<Value, OnnxError> {
+        if tensor.bytes() != place.length {
+            let reason = format!("{:?} is not stored in the {} bytes of {}", tensor.dims, place.length, place.name);
+            return Err(OnnxError::Weight { tensor: tensor.name.clone(), reason });
+        }
+        let value = self.declare_stored(tensor)?;
+        self.initializers.push(external(tensor, &place.location, place.offset));
+        Ok(value)
+    }
+
+    /// Makes a stored tensor known.
+    fn declare_stored(&mut self, tensor: &StoredTensor) -> Result<Value, OnnxError> {
+        self.claim(&tensor.name)?;
+        self.scopes[0].known.insert(tensor.name.clone());
+        let shape = Shape(tensor.dims.iter().map(|&size| size.into()).collect());
+        Ok(Value { name: tensor.name.clone(), data_type: tensor.data_type, shape })
     }
 
     /// A constant list of integers, stored in the graph once however often it is asked for.

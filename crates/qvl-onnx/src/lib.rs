@@ -31,7 +31,7 @@ pub use builder::{GraphBuilder, Model};
 pub use error::OnnxError;
 pub use ops::attention::{GroupQueryAttention, GroupQueryOutputs};
 pub use ops::experts::MixtureOfExperts;
-pub use ops::quantized::{MatMulNBits, QuantizedExperts};
+pub use ops::quantized::{MatMulNBits, QuantizedExperts, QuantizedTable};
 pub use types::{DataType, Dim, Shape, Value};
 pub use weights::{StoredTensor, WeightSource};
 pub use write::ALIGNMENT;

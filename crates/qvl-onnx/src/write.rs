@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use prost::Message;
 use rayon::prelude::*;
 
-use crate::proto::{StringStringEntryProto, TensorProto};
+use crate::proto::{ExternalTensor, StringStringEntryProto, TensorProto};
 use crate::weights::{StoredTensor, Weight};
 use crate::{Model, OnnxError};
 
@@ -28,13 +28,18 @@ struct Chunk {
 
 impl Model<'_> {
     /// Writes the ONNX file and, beside it, the file with its external tensors; `advance` is told of bytes written
-    /// and says whether to go on.
+    /// and says whether to go on. Returns where each external tensor lies.
     ///
     /// Tensors are converted and written by all cores through buffers of at most 128 MiB together.
     ///
     /// # Errors
     /// If a file cannot be written, a weight does not fit the type that it is stored in, or `advance` says to stop.
-    pub fn write(mut self, onnx: &Path, data: &Path, advance: &(dyn Fn(u64) -> bool + Sync)) -> Result<(), OnnxError> {
+    pub fn write(
+        mut self,
+        onnx: &Path,
+        data: &Path,
+        advance: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<Vec<ExternalTensor>, OnnxError> {
         let (offsets, end) = offsets(&self.weights);
         write_data(data, &self.weights, &offsets, end, advance)?;
         let location = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -44,7 +49,8 @@ impl Model<'_> {
             graph.initializer.extend(external);
         }
         let io_error = |source| OnnxError::Io { path: onnx.to_path_buf(), source };
-        std::fs::write(onnx, self.proto.encode_to_vec()).map_err(io_error)
+        std::fs::write(onnx, self.proto.encode_to_vec()).map_err(io_error)?;
+        self.proto.external_tensors().collect()
     }
 }
 
@@ -60,7 +66,8 @@ fn offsets(weights: &[Weight<'_>]) -> (Vec<Vec<u64>>, u64) {
     (offsets, end)
 }
 
-fn external(tensor: &StoredTensor, location: &str, offset: u64) -> TensorProto {
+/// The entry of a tensor at `offset` in the file `location`.
+pub(crate) fn external(tensor: &StoredTensor, location: &str, offset: u64) -> TensorProto {
     let entry = |key: &str, value: String| StringStringEntryProto { key: key.to_owned(), value };
     TensorProto {
         dims: tensor.dims.iter().map(|&size| size as i64).collect(),

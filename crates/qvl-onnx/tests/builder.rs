@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use qvl_onnx::{DataType, GraphBuilder, MatMulNBits, OnnxError, WeightSource, shape};
+use qvl_onnx::proto::ExternalTensor;
+use qvl_onnx::{DataType, GraphBuilder, MatMulNBits, OnnxError, QuantizedTable, StoredTensor, WeightSource, shape};
 
 struct Zeros;
 
@@ -83,4 +84,32 @@ fn quantised_matrices_that_do_not_fit_are_named() {
     assert_eq!(g.matmul_n_bits("y", &node(4, 32)).unwrap().shape, shape!["rows", 3]);
     let error = g.matmul_n_bits("z", &node(8, 32)).unwrap_err();
     assert_eq!(error.to_string(), "node `z` (MatMulNBits): `x` float32[rows, 40] times `codes` uint8[3, 2, 16]");
+}
+
+#[test]
+fn quantised_tables_that_do_not_fit_are_named() {
+    let mut g = GraphBuilder::new();
+    let ids = g.input("ids", DataType::Int64, shape!["tokens"]).unwrap();
+    let codes = g.weight("codes", DataType::UInt8, &[7, 32], Zeros).unwrap();
+    let scales = g.weight("scales", DataType::Float32, &[7, 2], Zeros).unwrap();
+    let table =
+        |bits, block_size| QuantizedTable { codes: &codes, scales: &scales, zero_points: None, bits, block_size };
+    assert_eq!(g.gather_quantized("rows", &table(4, 32), &ids).unwrap().shape, shape!["tokens", 64]);
+    assert_eq!(g.gather_quantized("bytes", &table(8, 16), &ids).unwrap().shape, shape!["tokens", 32]);
+    let error = g.gather_quantized("z", &table(8, 32), &ids).unwrap_err();
+    assert_eq!(error.to_string(), "node `z` (GatherBlockQuantized): `ids` int64[tokens] of `codes` uint8[7, 32]");
+}
+
+#[test]
+fn a_tensor_in_another_file_has_that_places_length() {
+    let mut g = GraphBuilder::new();
+    let place = |length| ExternalTensor { name: "w".into(), location: "other.data".into(), offset: 4096, length };
+    let tensor = |dims: &[usize]| StoredTensor { name: "w".into(), data_type: DataType::Float32, dims: dims.into() };
+    let error = g.stored_at(&tensor(&[3, 5]), &place(64)).unwrap_err();
+    assert_eq!(error.to_string(), "w: [3, 5] is not stored in the 64 bytes of w");
+    assert_eq!(g.stored_at(&tensor(&[3, 5]), &place(60)).unwrap().shape, shape![3, 5]);
+    let model = g.finish("test");
+    assert_eq!(model.weight_bytes(), 0, "another model writes it");
+    let found: Vec<_> = model.proto().external_tensors().map(Result::unwrap).collect();
+    assert_eq!(found, [place(60)]);
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -107,7 +108,8 @@ fn problems_of(package: &Path, manifest: &Manifest) -> Result<Vec<String>, Packa
         manifest.files.iter().filter_map(|(name, expected)| file_problem(package, name, expected)).collect();
     if problems.is_empty() {
         for graph in Graph::ALL {
-            problems.extend(check_external_data(package, graph)?);
+            let shared = manifest.graphs.get(graph.name()).map(|info| &info.shared);
+            problems.extend(check_external_data(package, graph, shared.unwrap_or(&BTreeMap::new()))?);
         }
     }
     Ok(problems)

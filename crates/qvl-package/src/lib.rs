@@ -11,6 +11,8 @@
 //!   text.onnx      + text.onnx.data
 //! ```
 //!
+//! Where a quantised token table is the head too, `text.onnx` reads it from `embedding.onnx.data`: it is stored once.
+//!
 //! [`Staging`] writes a package beside its target and puts it in place by renaming; [`PackageDir`] opens one and
 //! checks that it is whole. What the graphs compute is `qvl-export`'s business, how they are run is an engine's.
 

@@ -39,13 +39,16 @@ pub struct SourceInfo {
 }
 
 /// How a graph was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphInfo {
     /// Type of the weights.
     pub precision: Precision,
     /// How matrices were quantised, where they were.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub quantization: Option<QuantizationInfo>,
+    /// Tensors that another graph stores for this one too, and that graph's name: the token table, where it is the head.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub shared: BTreeMap<String, String>,
     /// Which positions the graph gives logits for; only the text graph has any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub logits: Option<LogitsRows>,
@@ -54,7 +57,7 @@ pub struct GraphInfo {
 /// How a graph's matrices were quantised.
 ///
 /// Experts are symmetric in any case, and their blocks have at most 32 values: `QMoE` takes no others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuantizationInfo {
     /// How scales and zero points were found.
     pub method: Method,
@@ -64,9 +67,12 @@ pub struct QuantizationInfo {
     pub symmetric: bool,
     /// What a runtime may round activations to: 0 nothing, 4 blocks of int8.
     pub accuracy_level: usize,
-    /// Tensors that have another number of bits than the graph's precision says, and theirs.
+    /// Tensors that have another precision than the graph, and theirs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub mix: BTreeMap<String, usize>,
+    pub mix: BTreeMap<String, Precision>,
+    /// What each quantised tensor lost: `Σ (w − ŵ)² / Σ w²` over its weights w and their stored values ŵ, to four digits.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub relative_error: BTreeMap<String, f64>,
 }
 
 /// How a block's scale and zero point are found.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -36,9 +37,12 @@ fn write_package(path: &Path, overwrite: bool, mark: &str) -> Result<PathBuf, qv
         let bytes = fs::metadata(staging.path().join(&name)).unwrap().len();
         (name, FileInfo { bytes, sha256: None })
     };
-    let graphs = Graph::ALL
-        .iter()
-        .map(|g| (g.name().to_owned(), GraphInfo { precision: Precision::Fp32, quantization: None, logits: None }));
+    let graphs = Graph::ALL.iter().map(|g| {
+        (
+            g.name().to_owned(),
+            GraphInfo { precision: Precision::Fp32, quantization: None, shared: BTreeMap::new(), logits: None },
+        )
+    });
     let names = Graph::ALL.iter().flat_map(|g| [g.file(), g.data_file()]).chain(["config.json"]).map(str::to_owned);
     let manifest = Manifest {
         format_version: Manifest::FORMAT_VERSION,
@@ -128,6 +132,41 @@ fn weights_outside_the_package_are_refused() {
     });
     let error = error_of(&path);
     assert!(error.contains("text.onnx: w is stored in `../../etc/passwd`, not in text.onnx.data"), "{error}");
+}
+
+/// Moves the text graph's tensor to another place.
+fn move_weight(path: &Path, location: &str, offset: u64) {
+    edit_graph(path, |model| {
+        let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+        for entry in &mut tensor.external_data {
+            match entry.key.as_str() {
+                "location" => location.clone_into(&mut entry.value),
+                "offset" => entry.value = offset.to_string(),
+                _ => {}
+            }
+        }
+    });
+}
+
+#[test]
+fn a_tensor_may_lie_in_another_graphs_file_if_the_manifest_says_so_and_it_is_the_same() {
+    let (_directory, path) = package();
+    move_weight(&path, "embedding.onnx.data", 0);
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx: w is stored in `embedding.onnx.data`, not in text.onnx.data"), "{error}");
+
+    let manifest_path = path.join("package.json");
+    let mut manifest: Manifest = serde_json::from_str(&fs::read_to_string(&manifest_path).unwrap()).unwrap();
+    manifest.graphs.get_mut("text").unwrap().shared.insert("w".into(), "embedding".into());
+    fs::write(&manifest_path, serde_json::to_string(&manifest).unwrap()).unwrap();
+    PackageDir::open(&path).unwrap();
+
+    move_weight(&path, "embedding.onnx.data", 4);
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx: w is not where embedding.onnx has it"), "{error}");
+    move_weight(&path, "vision.onnx.data", 0);
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx: w is stored in `vision.onnx.data`, not in text.onnx.data"), "{error}");
 }
 
 #[test]

@@ -5,18 +5,13 @@ use qvl_onnx::{DataType, Dim, GraphBuilder, Model, Value, shape};
 use qvl_package::names;
 
 use crate::ExportError;
-use crate::weights::{Storage, Weights};
+use crate::storage::StoragePlan;
+use crate::weights::Weights;
 
-/// Element types of an embedding graph.
-#[derive(Debug, Clone, Copy)]
-pub struct EmbeddingGraph {
-    /// Type of the stored table.
-    pub table: DataType,
-    /// Type of features and embeddings.
-    pub float: DataType,
-}
+/// The token table.
+pub(crate) const TABLE: &str = "model.language_model.embed_tokens.weight";
 
-/// Builds the embedding graph.
+/// Builds the embedding graph, whose features and embeddings are of the type `float`.
 ///
 /// `input_ids` [batch, sequence] and `image_features` [features, (1+R)·H] to `inputs_embeds`
 /// [batch, sequence, (1+R)·H]: each token's embedding followed by R·H zeros, and in the place of picture and video
@@ -25,14 +20,18 @@ pub struct EmbeddingGraph {
 ///
 /// # Errors
 /// If the checkpoint lacks a tensor.
-pub fn embedding(checkpoint: &Checkpoint, types: EmbeddingGraph) -> Result<Model<'_>, ExportError> {
+pub fn embedding<'a>(
+    checkpoint: &'a Checkpoint,
+    float: DataType,
+    plan: &'a StoragePlan,
+) -> Result<Model<'a>, ExportError> {
     let config = checkpoint.config();
-    let weights = Weights { checkpoint, float: types.float, storage: Storage::Float };
+    let weights = Weights { checkpoint, float, plan };
     let mut g = GraphBuilder::new();
     let ids = g.input(names::INPUT_IDS, DataType::Int64, shape!["batch", "sequence"])?;
-    let features = g.input(names::IMAGE_FEATURES, types.float, shape!["features", config.packed_width()])?;
+    let features = g.input(names::IMAGE_FEATURES, float, shape!["features", config.packed_width()])?;
     let flat = g.reshape("flat_ids", &ids, &[-1], shape![Dim::Unknown])?;
-    let rows = token_rows(&mut g, &weights, types.table, &flat)?;
+    let rows = token_rows(&mut g, &weights, &flat)?;
     let filled = g.within("features", |g| place_features(g, config, &flat, &features, &rows))?;
     let batch = g.size_of("batch", &ids, 0)?;
     let sequence = g.size_of("sequence", &ids, 1)?;
@@ -45,17 +44,10 @@ pub fn embedding(checkpoint: &Checkpoint, types: EmbeddingGraph) -> Result<Model
 }
 
 /// Embeddings of the tokens `ids` [batch · sequence] followed by zeros, [batch · sequence, (1+R)·H].
-fn token_rows<'a>(
-    g: &mut GraphBuilder<'a>,
-    weights: &Weights<'a>,
-    table: DataType,
-    ids: &Value,
-) -> Result<Value, ExportError> {
+fn token_rows<'a>(g: &mut GraphBuilder<'a>, weights: &Weights<'a>, ids: &Value) -> Result<Value, ExportError> {
     let config = weights.checkpoint.config();
     let deepstack = config.packed_width() - config.text.hidden_size;
-    let table = weights.typed(g, "model.language_model.embed_tokens.weight", table)?;
-    let rows = g.gather("tokens.stored", &table, ids, 0)?;
-    let rows = g.cast("tokens", &rows, weights.float)?;
+    let rows = weights.rows(g, "tokens", ids, TABLE)?;
     if deepstack == 0 {
         return Ok(rows);
     }

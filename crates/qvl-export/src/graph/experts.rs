@@ -6,7 +6,8 @@ use qvl_onnx::{DataType, Dim, GraphBuilder, MixtureOfExperts, QuantizedExperts, 
 use crate::ExportError;
 use crate::matrices::Matrices;
 use crate::quantize::BlockFormat;
-use crate::weights::{Storage, Weights};
+use crate::storage::Storage;
+use crate::weights::Weights;
 
 /// The experts' output for `x` [batch, n, hidden] float32, in the graph's type.
 ///
@@ -23,8 +24,8 @@ pub(super) fn experts<'a>(
         return Err(qvl_onnx::OnnxError::UnknownValue { name: format!("width of {}", x.name) }.into());
     };
     let rows = g.reshape("rows", x, &[-1, hidden as i64], shape![Dim::Unknown, hidden])?;
-    let single = Weights { float: DataType::Float32, storage: Storage::Float, ..*weights };
-    let logits = single.linear(g, "router", &rows, &format!("{name}.gate"))?;
+    let single = Weights { float: DataType::Float32, ..*weights };
+    let logits = single.float_product(g, "router", &rows, &format!("{name}.gate.weight"), DataType::Float32)?;
     let largest = g.reduce_max("router.largest", &logits, 1)?;
     let logits = g.sub("router.shifted", &logits, &largest)?;
     let logits = g.cast("router.logits", &logits, weights.float)?;
@@ -32,18 +33,18 @@ pub(super) fn experts<'a>(
     let rows = g.cast("rows.typed", &rows, weights.float)?;
     let [gate_up, down] = matrices(weights, config, name)?;
     let names = [format!("{name}.experts.gate_up_proj"), format!("{name}.experts.down_proj")];
-    let y = match weights.storage {
-        Storage::Float => {
+    let y = match names.each_ref().map(|name| weights.plan.storage_of(name)) {
+        [Storage::Float(gate_up_type), Storage::Float(down_type)] => {
             let node = MixtureOfExperts {
                 x: &rows,
                 router_logits: &logits,
-                gate_up: &weights.experts(g, &names[0], gate_up)?,
-                down: &weights.experts(g, &names[1], down)?,
+                gate_up: &weights.experts(g, &names[0], gate_up, gate_up_type)?,
+                down: &weights.experts(g, &names[1], down, down_type)?,
                 experts_per_row: config.num_experts_per_tok,
             };
             g.mixture_of_experts("experts", &node)?
         }
-        Storage::Blocks(format) => {
+        [Storage::Blocks(format), Storage::Blocks(same)] if format == same => {
             let format = expert_format(format, config, hidden)?;
             let gate_up = weights.quantized_experts(g, &names[0], gate_up, format)?;
             let down = weights.quantized_experts(g, &names[1], down, format)?;
@@ -59,6 +60,7 @@ pub(super) fn experts<'a>(
             };
             g.quantized_experts("experts", &node)?
         }
+        _ => return Err(ExportError::ExpertsDiffer { layer: name.to_owned() }),
     };
     let shape_of_x = g.shape_of("shape", x)?;
     Ok(g.reshape_to("experts.rows", &y, &shape_of_x, x.shape.clone())?)

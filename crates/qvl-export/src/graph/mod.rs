@@ -9,7 +9,8 @@ mod vision;
 mod vision_block;
 mod vision_positions;
 
-pub use embedding::{EmbeddingGraph, embedding};
+pub(crate) use embedding::TABLE;
+pub use embedding::embedding;
 pub(crate) use text::head_name;
 pub use text::{TextGraph, text};
 pub use vision::{VisionGraph, vision};

@@ -4,20 +4,18 @@ use qvl_checkpoint::Checkpoint;
 use qvl_onnx::{DataType, Dim, GraphBuilder, Model, OnnxError, Value, shape};
 use qvl_package::{LogitsRows, names};
 
+use super::embedding::TABLE;
 use super::text_layer::{Cache, Decoder, past_shape};
 use super::text_positions::{BatchOrder, RotaryTables, take_rows};
 use crate::ExportError;
-use crate::weights::{Storage, Weights};
+use crate::storage::StoragePlan;
+use crate::weights::Weights;
 
 /// Choices about a text graph.
 #[derive(Debug, Clone, Copy)]
 pub struct TextGraph {
     /// Type that the graph computes in, of the KV cache and of inputs and outputs.
     pub float: DataType,
-    /// How the layers' matrices are stored.
-    pub storage: Storage,
-    /// How the head's matrix is stored.
-    pub head: Storage,
     /// Which positions get logits.
     pub logits: LogitsRows,
 }
@@ -33,9 +31,13 @@ pub struct TextGraph {
 ///
 /// # Errors
 /// If the checkpoint lacks a tensor.
-pub fn text(checkpoint: &Checkpoint, choices: TextGraph) -> Result<Model<'_>, ExportError> {
+pub fn text<'a>(
+    checkpoint: &'a Checkpoint,
+    choices: TextGraph,
+    plan: &'a StoragePlan,
+) -> Result<Model<'a>, ExportError> {
     let config = checkpoint.config();
-    let weights = Weights { checkpoint, float: choices.float, storage: choices.storage };
+    let weights = Weights { checkpoint, float: choices.float, plan };
     let mut g = GraphBuilder::new();
     let embeds = g.input(names::INPUTS_EMBEDS, choices.float, shape!["batch", "sequence", config.packed_width()])?;
     let mask = g.input(names::ATTENTION_MASK, DataType::Int64, shape!["batch", "total_length"])?;
@@ -99,11 +101,10 @@ fn head<'a>(
     };
     let x = decoder.norm(g, "final.norm", &x, "model.language_model.norm")?;
     let x = g.cast("final.typed", &x, decoder.weights.float)?;
-    let weights = decoder.weights.stored_as(choices.head);
-    weights.product(g, names::LOGITS, &x, head_name(weights.checkpoint))
+    decoder.weights.product(g, names::LOGITS, &x, head_name(decoder.weights.checkpoint))
 }
 
 /// The tensor that is the head's matrix.
 pub(crate) fn head_name(checkpoint: &Checkpoint) -> &'static str {
-    if checkpoint.has_own_head() { "lm_head.weight" } else { "model.language_model.embed_tokens.weight" }
+    if checkpoint.has_own_head() { "lm_head.weight" } else { TABLE }
 }

@@ -7,15 +7,14 @@ use qvl_package::names;
 use super::vision_block::{Rotary, Tower};
 use super::vision_positions::FramePatches;
 use crate::ExportError;
-use crate::weights::{Storage, Weights};
+use crate::storage::StoragePlan;
+use crate::weights::Weights;
 
 /// Element types of a vision graph.
 #[derive(Debug, Clone, Copy)]
 pub struct VisionGraph {
     /// Type that the graph computes in, and of `pixel_values`.
     pub float: DataType,
-    /// How the matrices are stored.
-    pub storage: Storage,
     /// Type of the features, which the embedding graph takes.
     pub features: DataType,
 }
@@ -28,9 +27,13 @@ pub struct VisionGraph {
 ///
 /// # Errors
 /// If the checkpoint lacks a tensor.
-pub fn vision(checkpoint: &Checkpoint, types: VisionGraph) -> Result<Model<'_>, ExportError> {
+pub fn vision<'a>(
+    checkpoint: &'a Checkpoint,
+    types: VisionGraph,
+    plan: &'a StoragePlan,
+) -> Result<Model<'a>, ExportError> {
     let config = checkpoint.config();
-    let weights = Weights { checkpoint, float: types.float, storage: types.storage };
+    let weights = Weights { checkpoint, float: types.float, plan };
     let tower = Tower { weights, config: &config.vision };
     let mut g = GraphBuilder::new();
     let pixels = g.input(names::PIXEL_VALUES, types.float, shape!["patches", config.vision.patch_len()])?;

@@ -4,9 +4,12 @@
 //! after another, two in a byte for 4 bits with the first in the low half; a symmetric block's zero point is the middle
 //! of the codes, 8 or 128, and is not stored.
 
+mod loss;
 mod round;
 mod search;
 
+pub(crate) use loss::Loss;
+use loss::block_loss;
 use qvl_package::Method;
 use round::{largest_magnitude, quantize_affine, quantize_symmetric, range};
 
@@ -51,8 +54,16 @@ impl BlockFormat {
         (self.blocks(columns) * self.bits).div_ceil(8)
     }
 
-    /// Quantises a row into `codes`, one float32 scale for each block, and, if asymmetric, packed zero points.
-    pub(crate) fn quantize_row(&self, row: &[f32], codes: &mut [u8], scales: &mut [u8], zero_points: &mut [u8]) {
+    /// Quantises a row into `codes`, one float32 scale for each block, and, if asymmetric, packed zero points; returns
+    /// what was lost.
+    pub(crate) fn quantize_row(
+        &self,
+        row: &[f32],
+        codes: &mut [u8],
+        scales: &mut [u8],
+        zero_points: &mut [u8],
+    ) -> Loss {
+        let mut loss = Loss::default();
         let mut values = [0.0; MAX_BLOCK];
         let mut quantized = [0.0; MAX_BLOCK];
         let (values, quantized) = (&mut values[..self.size], &mut quantized[..self.size]);
@@ -68,7 +79,17 @@ impl BlockFormat {
             if !self.symmetric {
                 put(zero_points, index, found.zero_point as u8, self.bits);
             }
+            loss += block_loss(values, quantized, found);
         }
+        loss
+    }
+
+    /// What quantising a row would lose.
+    pub(crate) fn row_loss(&self, row: &[f32]) -> Loss {
+        let blocks = self.blocks(row.len());
+        let (mut codes, mut scales) = (vec![0; blocks * self.blob()], vec![0; blocks * 4]);
+        let mut zero_points = vec![0; self.zero_point_bytes(row.len())];
+        self.quantize_row(row, &mut codes, &mut scales, &mut zero_points)
     }
 
     fn quantize_block(&self, values: &[f32], codes: &mut [f32]) -> Scale {
@@ -83,6 +104,9 @@ impl BlockFormat {
 
 /// Largest block.
 const MAX_BLOCK: usize = 256;
+
+/// Lanes in which sums are kept, so that they can be computed side by side in a fixed order.
+const LANES: usize = 8;
 
 /// A block's scale and zero point.
 #[derive(Debug, Clone, Copy, PartialEq)]

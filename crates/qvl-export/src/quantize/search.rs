@@ -4,16 +4,13 @@
 //! better. For each candidate the codes are fixed first; then the scale that fits them best has a closed form.
 
 use super::round::{largest_magnitude, quantize_affine, quantize_symmetric, range};
-use super::{BlockFormat, MAX_BLOCK, Scale};
+use super::{BlockFormat, LANES, MAX_BLOCK, Scale};
 
 /// Candidates to each side of the block's own range.
 const STEPS: i32 = 9;
 
 /// Ratio of neighbouring candidates' ranges: a tenth of a code at 4 bits.
 const STEP: f32 = 0.0125;
-
-/// Lanes in which sums are kept, so that they can be computed side by side in a fixed order.
-const LANES: usize = 8;
 
 /// Symmetric codes.
 pub(super) fn symmetric(values: &[f32], format: &BlockFormat, codes: &mut [f32]) -> Scale {

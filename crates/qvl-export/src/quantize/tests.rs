@@ -124,3 +124,21 @@ fn search_is_better_on_bell_shaped_weights() {
         assert!(ratio < at_most, "symmetric {symmetric}: {ratio}");
     }
 }
+
+#[test]
+fn the_loss_is_that_of_the_stored_values() {
+    let row: Vec<f32> = (0..85).map(|i| (i as f32 * 0.7).sin() + 0.3).collect();
+    for format in all_formats() {
+        let energy: f64 = row.iter().map(|value| f64::from(*value).powi(2)).sum();
+        let expected = squared_error(&row, &round_trip(&format, &row)) / energy;
+        let found = format.row_loss(&row).relative();
+        assert!((found - expected).abs() < 1e-6 * expected, "{format:?}: {found} instead of {expected}");
+    }
+    assert_eq!(format(4, true, Method::Search).row_loss(&[0.0; 16]).relative(), 0.0);
+}
+
+#[test]
+fn losses_are_written_with_four_digits() {
+    let blocks = [(1.0, 3.0), (1.0, 4.0)].map(|(error, energy)| Loss { error, energy });
+    assert_eq!(blocks.into_iter().sum::<Loss>().relative_rounded(), 0.2857);
+}

@@ -1,4 +1,4 @@
-//! Products with weights in blocks of few bits, by ONNX Runtime's contributed operators.
+//! Products with, and rows of, weights in blocks of few bits, by ONNX Runtime's contributed operators.
 
 use crate::builder::Op;
 use crate::ops::arithmetic::describe;
@@ -46,7 +46,59 @@ pub struct QuantizedExperts<'a> {
     pub accuracy_level: usize,
 }
 
+/// A table whose rows a `GatherBlockQuantized` node takes.
+///
+/// The bytes are those that [`MatMulNBits`] multiplies with: only the codes' shape has an axis less.
+#[derive(Debug)]
+pub struct QuantizedTable<'a> {
+    /// Packed codes, [m, blocks · block size · bits / 8] uint8.
+    pub codes: &'a Value,
+    /// [m, blocks].
+    pub scales: &'a Value,
+    /// Packed zero points, [m, bytes] uint8; the middle code where there are none.
+    pub zero_points: Option<&'a Value>,
+    /// Bits of a code.
+    pub bits: usize,
+    /// Values in a block.
+    pub block_size: usize,
+}
+
 impl GraphBuilder<'_> {
+    /// The rows `indices` of a quantised table, of the type of its scales: [.., blocks · block size].
+    ///
+    /// # Errors
+    /// If the sizes or types do not fit.
+    pub fn gather_quantized(
+        &mut self,
+        name: &str,
+        table: &QuantizedTable<'_>,
+        indices: &Value,
+    ) -> Result<Value, OnnxError> {
+        const OP: &str = "GatherBlockQuantized";
+        let width = match (table.codes.shape.0.as_slice(), table.scales.shape.0.as_slice()) {
+            ([m, Dim::Fixed(row)], [same_m, Dim::Fixed(blocks)])
+                if m == same_m && *row == blocks * table.block_size * table.bits / 8 =>
+            {
+                Some(blocks * table.block_size)
+            }
+            _ => None,
+        };
+        let is_packed = table.codes.data_type == DataType::UInt8 && indices.data_type == DataType::Int64;
+        let Some(width) = width.filter(|_| is_packed) else {
+            return Err(self.mismatch(OP, name, format!("{} of {}", describe(indices), describe(table.codes))));
+        };
+        let op = Op::microsoft(OP)
+            .int("gather_axis", 0)
+            .int("quantize_axis", 1)
+            .int("bits", table.bits as i64)
+            .int("block_size", table.block_size as i64);
+        let mut inputs = vec![table.codes, indices, table.scales];
+        inputs.extend(table.zero_points);
+        let mut shape = indices.shape.clone();
+        shape.0.push(width.into());
+        self.node(op, name, &inputs, table.scales.data_type, shape)
+    }
+
     /// `x` [.., n] times the transpose of a quantised matrix [m, n].
     ///
     /// # Errors
