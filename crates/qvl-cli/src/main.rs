@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod demo;
 mod failure;
 mod interrupt;
 mod library;
@@ -32,6 +33,8 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Export(args) => commands::export(args)?,
         Command::Run(args) => return commands::run(args),
+        Command::Eval(args) => return commands::eval(args),
+        Command::Compare(args) => return commands::compare(args),
         Command::Chat(args) => commands::chat(args)?,
         Command::Inspect(args) => commands::inspect(args)?,
         Command::Runtime(args) => match &args.command {

@@ -5,23 +5,41 @@ use std::path::Path;
 use qvl::{CachedExport, CancelFlag, Located, PackageDir, Pipeline};
 
 use crate::args::{EngineArgs, PackageArg};
+use crate::demo;
 use crate::library;
 use crate::progress::ExportProgress;
 use crate::terminal::note;
 
-/// Loads the model, after exporting it if it is a checkpoint and installing the library if need be.
+/// Loads the model, after exporting it if it is a checkpoint and installing the library if need be. Without an argument
+/// that is the demo model.
 ///
 /// # Errors
-/// If there is no package argument, or the package or the library is not usable.
+/// If the package or the library is not usable.
 pub fn load(package: &PackageArg, engine: &EngineArgs, cancel: &CancelFlag) -> anyhow::Result<Pipeline> {
-    let path = package.path()?;
-    let located = qvl::locate_package(path)?;
-    library::ensure(engine)?;
-    let package = match located {
-        Located::Package(package) => *package,
-        Located::Checkpoint(export) => exported(path, &export, cancel)?,
+    let package = match &package.package {
+        None => built_in(engine, cancel)?,
+        Some(path) => given(path, engine, cancel)?,
     };
     Ok(Pipeline::load(&package, &engine.options())?)
+}
+
+fn built_in(engine: &EngineArgs, cancel: &CancelFlag) -> anyhow::Result<PackageDir> {
+    library::ensure(engine)?;
+    demo::announce();
+    demo::package(cancel)
+}
+
+/// The package at `path`, after exporting it if it is a checkpoint and installing the library if need be.
+///
+/// # Errors
+/// If the package or the library is not usable.
+pub fn given(path: &Path, engine: &EngineArgs, cancel: &CancelFlag) -> anyhow::Result<PackageDir> {
+    let located = qvl::locate_package(path)?;
+    library::ensure(engine)?;
+    match located {
+        Located::Package(package) => Ok(*package),
+        Located::Checkpoint(export) => exported(path, &export, cancel),
+    }
 }
 
 fn exported(checkpoint: &Path, export: &CachedExport, cancel: &CancelFlag) -> anyhow::Result<PackageDir> {

@@ -212,7 +212,7 @@ fn a_quantised_package_says_what_it_is_and_answers() {
     let output = qvl().arg("inspect").arg(&target).assert().success().get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
     assert!(text.contains("matrices    by rtn, asymmetric blocks of 64, accuracy level 4"), "{text}");
-    assert!(text.contains("mix         lm_head.weight in 8 bits"), "{text}");
+    assert!(text.contains("mix         lm_head.weight int8"), "{text}");
 
     let mut run = qvl();
     run.arg("run")

@@ -44,6 +44,37 @@ fn ctrl_c_ends_the_answer_and_prints_what_is_there() {
 }
 
 #[test]
+fn ctrl_c_ends_an_evaluation_and_prints_the_scores_so_far() {
+    let package = package("dense-tied");
+    let folder = tempfile::tempdir().unwrap();
+    let (data, answers) = (folder.path().join("questions.jsonl"), folder.path().join("answers.jsonl"));
+    let messages = r#"[{"role": "user", "content": "Hi"}]"#;
+    let line = |id| {
+        format!(
+            "{{\"id\": \"{id}\", \"task\": \"t\", \"messages\": {messages}, \"answer\": \"a\", \"metric\": \"exact\"}}\n"
+        )
+    };
+    fs::write(&data, (0..100_000).map(line).collect::<String>()).unwrap();
+    let mut command = std_qvl();
+    command.arg("eval").arg(package.path().join("p")).arg("--data").arg(&data).arg("--answers").arg(&answers);
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::metadata(&answers).map_or(0, |file| file.len()) == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.starts_with("task     metric") && table.ends_with("(stopped: not all questions were answered)\n"),
+        "{table}"
+    );
+    let lines = fs::read_to_string(&answers).unwrap().lines().count();
+    assert!(table.contains(&format!("{lines:>9}")), "{lines} answers: {table}");
+}
+
+#[test]
 fn ctrl_c_ends_the_answer_of_a_chat_but_not_the_chat() {
     let package = package("dense-tied");
     let mut command = std_qvl();

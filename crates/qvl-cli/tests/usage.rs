@@ -21,13 +21,18 @@ fn version_and_help() {
 #[test]
 fn wrong_usage_is_code_2() {
     for (arguments, message) in [
-        (&["run", "--prompt", "Hi"][..], "which model? Give a PACKAGE"),
-        (&["chat"], "which model? Give a PACKAGE"),
-        (&["run", "package"], "--prompt <TEXT>"),
+        (&["run", "package"][..], "--prompt <TEXT>"),
+        (&["run"], "--prompt <TEXT>"),
+        (&["eval"], "which questions? Give --data QUESTIONS.jsonl"),
+        (&["eval", "--data", "q.jsonl", "--limit", "0"], "invalid value '0'"),
         (&["run", "package", "--prompt", "Hi", "--device", "abacus"], "unknown device `abacus`; use one of cpu, cuda"),
         (&["run", "package", "--prompt", "Hi", "--temperature", "hot"], "invalid value 'hot'"),
         (&["export", "checkpoint"], "--output <DIR>"),
         (&["export", "checkpoint", "-o", "x", "--precision", "fp8"], "invalid value 'fp8'"),
+        (
+            &["export", "checkpoint", "-o", "x", "--mix", "all"],
+            "`all` is no PATTERN=PRECISION; write for example *.down_proj",
+        ),
         (&["dance"], "unrecognized subcommand 'dance'"),
     ] {
         let text = failure(qvl().args(arguments), 2);
@@ -63,6 +68,27 @@ fn a_package_is_described() {
     let text = qvl().arg("inspect").arg(package.path().join("p")).assert().success().get_output().stdout.clone();
     let text = String::from_utf8(text).unwrap();
     for part in ["8 experts in a layer", "graph         text: fp32", "past_key_values.{i}.key float32", "(i = 0…3)"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_quantised_package_says_what_was_lost_and_what_is_shared() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("p");
+    let mut export = qvl();
+    export.arg("export").arg(reference("tiny/dense-tied")).arg("-o").arg(&package);
+    let said = export.args(["--precision", "int4", "--mix", "lm_head=int8"]).assert().success().get_output().clone();
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("p: text int4, embedding int8, vision fp16, "), "{said}");
+
+    let text = qvl().arg("inspect").arg(&package).assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(text).unwrap();
+    for part in [
+        "  mix         model.language_model.embed_tokens.weight int8\n",
+        "  error       Σ (w − ŵ)² / Σ w²: median 6.",
+        "  shared      model.language_model.embed_tokens.weight with the embedding graph, which stores it\n",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

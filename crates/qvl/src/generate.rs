@@ -1,9 +1,8 @@
 //! From a prepared prompt to an answer: encode, prefill, decode.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use qvl_engine::{Engine, Features, Logits};
+use qvl_engine::{Engine, Logits};
 use qvl_processor::{Prompt, Tokenizer};
 
 use crate::answer::{Answer, FinishReason, ImageInfo, Timings, Usage, timed};
@@ -11,8 +10,9 @@ use crate::cached_prompt::PromptLayout;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
 use crate::generation::GenerationConfig;
+use crate::prompt_pass::PromptPass;
 use crate::sampler::{Sampler, SeenTokens};
-use crate::sequence::{Sequence, features_for};
+use crate::sequence::Sequence;
 use crate::text_stream::TextStream;
 use crate::vision_cache::VisionCache;
 
@@ -70,70 +70,19 @@ impl Generation<'_> {
             || Decoded { token_ids: Vec::new(), text: String::new(), finish_reason: FinishReason::Cancelled };
         let mut timings = self.timings;
         let loaded = self.engine.load_time();
-        let features = timed(&mut timings.vision, || self.encode(prompt, &layout, cached))?;
+        let features = timed(&mut timings.vision, || self.pass().encode(prompt, &layout, cached))?;
         // The engine may open the vision graph only now; that counts as loading.
         timings.vision = timings.vision.saturating_sub(self.engine.load_time().saturating_sub(loaded));
         let Some(features) = features else { return Ok(cancelled()) };
-        let logits = timed(&mut timings.prefill, || self.prefill(sequence, &layout, &features, cached))?;
+        let logits = timed(&mut timings.prefill, || self.pass().prefill(sequence, &layout, &features, cached))?;
         let Some(logits) = logits else { return Ok(cancelled()) };
         let decoded = timed(&mut timings.decode, || self.decode(sequence, prompt, logits, on_text));
         self.timings = timings;
         decoded
     }
 
-    /// The features of the pictures that have tokens after the first `cached`; none if it was cancelled.
-    fn encode(
-        &mut self,
-        prompt: &Prompt,
-        layout: &PromptLayout,
-        cached: usize,
-    ) -> Result<Option<Vec<Option<Arc<Features>>>>, Error> {
-        let patch_len = self.engine.config().vision.patch_len();
-        let mut pixels = prompt.pixel_values.as_slice();
-        let mut all = Vec::with_capacity(layout.pictures.len());
-        for (key, places) in &layout.pictures {
-            let (own, rest) = pixels.split_at(key.grid.patches() * patch_len);
-            pixels = rest;
-            if places.last().is_none_or(|&last| last < cached) {
-                all.push(None);
-                continue;
-            }
-            if self.cancel.is_cancelled() {
-                return Ok(None);
-            }
-            let features = match self.vision.get(key) {
-                Some(features) => features,
-                None => {
-                    let features = Arc::new(self.engine.encode(own, &[key.grid])?);
-                    self.vision.insert(*key, Arc::clone(&features));
-                    features
-                }
-            };
-            all.push(Some(features));
-        }
-        Ok(Some(all))
-    }
-
-    /// Feeds the prompt after its first `cached` tokens; none if it was cancelled.
-    fn prefill(
-        &mut self,
-        sequence: &mut Sequence,
-        layout: &PromptLayout,
-        features: &[Option<Arc<Features>>],
-        cached: usize,
-    ) -> Result<Option<Logits>, Error> {
-        let mut logits = None;
-        let mut start = cached;
-        while start < layout.tokens.len() {
-            if self.cancel.is_cancelled() {
-                return Ok(None);
-            }
-            let end = layout.tokens.len().min(start + self.prefill_chunk.max(1));
-            let rows = features_for(layout, features, start, end);
-            logits = Some(sequence.prefill(self.engine, &layout.tokens[start..end], rows.as_ref())?);
-            start = end;
-        }
-        Ok(logits)
+    fn pass(&mut self) -> PromptPass<'_> {
+        PromptPass { engine: self.engine, vision: self.vision, cancel: self.cancel, prefill_chunk: self.prefill_chunk }
     }
 
     fn decode(

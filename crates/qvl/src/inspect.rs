@@ -84,6 +84,9 @@ pub struct GraphInspection {
     /// How its matrices were quantised, where they were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<QuantizationInfo>,
+    /// Tensors that another graph stores for this one too, and that graph's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared: BTreeMap<String, String>,
     /// Positions that it gives logits for; only of the text graph.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logits: Option<LogitsRows>,
@@ -176,6 +179,7 @@ fn inspect_graph(package: &PackageDir, graph: Graph) -> Result<GraphInspection, 
         name: graph.name(),
         precision: info.map_or(Precision::Fp32, |info| info.precision),
         quantization: info.and_then(|info| info.quantization.clone()),
+        shared: info.map(|info| info.shared.clone()).unwrap_or_default(),
         logits: info.and_then(|info| info.logits),
         nodes: contents.node.len(),
         opsets: model

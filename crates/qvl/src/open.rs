@@ -45,7 +45,7 @@ pub fn locate_package(path: &Path) -> Result<Located, Error> {
 }
 
 /// `$QVL_CACHE_DIR`, or `qvl` in the user's cache directory.
-fn cache_root() -> Result<PathBuf, Error> {
+pub(crate) fn cache_root() -> Result<PathBuf, Error> {
     match env::var_os(CACHE_VARIABLE) {
         Some(value) if !value.is_empty() => std::path::absolute(value).map_err(|_| Error::NoCache),
         _ => Ok(etcetera::choose_base_strategy().map_err(|_| Error::NoCache)?.cache_dir().join("qvl")),
@@ -93,15 +93,25 @@ impl CachedExport {
     /// # Errors
     /// If the checkpoint is not usable or the cache cannot be written.
     pub fn export(&self, progress: &dyn Progress) -> Result<PackageDir, Error> {
-        if let Some(parent) = self.target.parent() {
-            fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-        }
-        let mut options = ExportOptions::new(&self.target);
-        options.precision = self.precision;
-        options.overwrite = true;
-        export(&self.checkpoint, &options, progress)?;
-        Ok(PackageDir::open(&self.target)?)
+        export_to_cache(&self.checkpoint, &self.target, self.precision, progress)
     }
+}
+
+/// Exports `checkpoint` to `target` in the cache, in place of a damaged package if there is one.
+pub(crate) fn export_to_cache(
+    checkpoint: &Path,
+    target: &Path,
+    precision: Precision,
+    progress: &dyn Progress,
+) -> Result<PackageDir, Error> {
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+    }
+    let mut options = ExportOptions::new(target);
+    options.precision = precision;
+    options.overwrite = true;
+    export(checkpoint, &options, progress)?;
+    Ok(PackageDir::open(target)?)
 }
 
 /// The precision that suits a checkpoint's size: fp32 below a GiB of weights, fp16 from there on.

@@ -12,8 +12,10 @@ use crate::answer::{Answer, Timings, timed};
 use crate::cancel::CancelFlag;
 use crate::conversation::Conversation;
 use crate::error::Error;
+use crate::forced::{ForcedDecoding, OnLogits};
 use crate::generate::{Generation, OnText};
 use crate::generation::GenerationConfig;
+use crate::prompt_pass::PromptPass;
 use crate::sequence::Sequence;
 use crate::vision_cache::VisionCache;
 
@@ -123,7 +125,7 @@ impl Pipeline {
         let mut timings = Timings::default();
         let prompt =
             timed(&mut timings.vision, || self.processor.prepare(request.messages, request.media, request.prompt))?;
-        let limit = answer_limit(self.config(), &prompt, request.generation)?;
+        let limit = answer_limit(self.config(), &prompt, request.generation.max_new_tokens)?;
         let engine = self.engine.as_mut();
         let sequence = match sequence {
             Some(sequence) => sequence,
@@ -147,19 +149,66 @@ impl Pipeline {
         Ok(answer)
     }
 
+    /// The logits that predict each token of `continuation`, were it the answer to `request` (teacher forcing).
+    ///
+    /// The prompt is prefilled, then each token is decoded by itself, as in [`Pipeline::generate`]; the request's
+    /// generation settings play no part. `on_logits` gets, for each index i from 0 to the number of tokens, that last
+    /// one included, the logits after the prompt and the first i tokens: one for each row of the embedding table.
+    /// Breaking off ends it. Returns how many it got: fewer than the tokens and one only after breaking off or a cancel.
+    ///
+    /// # Errors
+    /// If a picture cannot be used, prompt and continuation exceed the context, a token is not of the vocabulary, or the
+    /// engine fails.
+    pub fn forced_logits(
+        &mut self,
+        request: &Request<'_>,
+        continuation: &[u32],
+        on_logits: OnLogits<'_>,
+    ) -> Result<usize, Error> {
+        let prompt = self.processor.prepare(request.messages, request.media, request.prompt)?;
+        match self.force(&prompt, continuation.len(), request.cancel)? {
+            Some(mut decoding) => decoding.run(continuation, request.cancel, on_logits),
+            None => Ok(0),
+        }
+    }
+
+    /// Prefills `prompt`, which about `tokens` tokens of the caller's choice will follow; none if it was cancelled.
+    ///
+    /// # Errors
+    /// If the prompt fills the context, or the engine fails.
+    pub(crate) fn force(
+        &mut self,
+        prompt: &Prompt,
+        tokens: usize,
+        cancel: &CancelFlag,
+    ) -> Result<Option<ForcedDecoding<'_>>, Error> {
+        let room = answer_limit(self.config(), prompt, tokens.min(FIRST_ANSWER_TOKENS))?;
+        let engine = self.engine.as_mut();
+        let mut sequence = Sequence::open(engine, prompt.token_ids.len() + room)?;
+        let prefill_chunk = self.prefill_chunk;
+        let mut pass = PromptPass { engine: &mut *engine, vision: &mut self.vision, cancel, prefill_chunk };
+        match pass.run(&mut sequence, prompt) {
+            Ok(Some(prefilled)) => Ok(Some(ForcedDecoding::new(engine, sequence, prompt, prefilled))),
+            other => {
+                sequence.close(engine);
+                other.map(|_| None)
+            }
+        }
+    }
+
     /// Gives a sequence's KV cache back.
     pub(crate) fn close(&mut self, sequence: &mut Option<Sequence>) {
-        if let Some(sequence) = sequence.take() {
+        if let Some(mut sequence) = sequence.take() {
             sequence.close(self.engine.as_mut());
         }
     }
 }
 
-/// How many tokens may be generated after `prompt`: as many as were asked for and as the context has room for.
-fn answer_limit(config: &Config, prompt: &Prompt, settings: &GenerationConfig) -> Result<usize, Error> {
+/// How many tokens may follow `prompt`: as many as are `wanted` and as the context has room for.
+pub(crate) fn answer_limit(config: &Config, prompt: &Prompt, wanted: usize) -> Result<usize, Error> {
     let (tokens, context) = (prompt.token_ids.len(), config.text.max_position_embeddings);
     match context.checked_sub(tokens) {
         None | Some(0) => Err(Error::PromptTooLong { tokens, context }),
-        Some(room) => Ok(room.min(settings.max_new_tokens)),
+        Some(room) => Ok(room.min(wanted)),
     }
 }

@@ -30,9 +30,18 @@ impl Sequence {
     /// If the engine fails.
     pub(crate) fn reuse(&mut self, engine: &mut dyn Engine, prompt: &PromptLayout) -> Result<usize, EngineError> {
         let kept = prompt.common_prefix(&self.cached);
-        engine.truncate(self.id, kept)?;
-        self.cached.truncate(kept);
+        self.truncate(engine, kept)?;
         Ok(kept)
+    }
+
+    /// Drops all but the first `len` tokens.
+    ///
+    /// # Errors
+    /// If the sequence holds fewer.
+    pub(crate) fn truncate(&mut self, engine: &mut dyn Engine, len: usize) -> Result<(), EngineError> {
+        engine.truncate(self.id, len)?;
+        self.cached.truncate(len);
+        Ok(())
     }
 
     /// Appends tokens with the features of the pictures among them; returns the logits after the last one.
@@ -63,9 +72,10 @@ impl Sequence {
         Ok(logits)
     }
 
-    /// Gives the KV cache back.
-    pub(crate) fn close(self, engine: &mut dyn Engine) {
+    /// Gives the KV cache back; nothing can be appended after that.
+    pub(crate) fn close(&mut self, engine: &mut dyn Engine) {
         engine.close_sequence(self.id);
+        self.cached.clear();
     }
 }
 

@@ -1,17 +1,20 @@
 //! The command line.
 
+mod compare;
 mod engine;
+mod eval;
 mod generation;
 mod media;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use qvl_export::{Method, Precision};
+use qvl_export::{Method, Mix, Precision};
 
+pub use compare::CompareArgs;
 pub use engine::EngineArgs;
+pub use eval::EvalArgs;
 pub use generation::GenerationArgs;
 pub use media::{MediaArgs, MediaSource, PixelArgs};
 
@@ -24,6 +27,7 @@ pub use media::{MediaArgs, MediaSource, PixelArgs};
     subcommand_required = true,
     after_help = "\
 Examples:
+  qvl run --image shapes.png --prompt \"What colour is the circle?\"
   qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b --precision fp16
   qvl run qwen3-vl-4b --image photo.jpg --prompt \"What is in this picture?\"
   qvl chat qwen3-vl-4b
@@ -46,6 +50,10 @@ pub enum Command {
     Run(RunArgs),
     /// Talk in several turns
     Chat(ChatArgs),
+    /// Score a model on questions with reference answers
+    Eval(EvalArgs),
+    /// Measure what a quantised package lost beside its reference
+    Compare(CompareArgs),
     /// Describe a checkpoint or a package
     Inspect(InspectArgs),
     /// Find or install the ONNX Runtime library
@@ -65,7 +73,8 @@ The package is written beside DIR and renamed when it is whole: whenever the exp
 Examples:
   qvl export Qwen3-VL-2B-Instruct -o qwen3-vl-2b
   qvl export Qwen3-VL-8B-Instruct -o qwen3-vl-8b --precision fp16 --force
-  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4")]
+  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4
+  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4 --mix 'auto,*.down_proj=int8'")]
 pub struct ExportArgs {
     /// A checkpoint: a Hugging Face directory, or one safetensors file with its config.json beside it
     pub checkpoint: PathBuf,
@@ -75,9 +84,19 @@ pub struct ExportArgs {
     /// Type of the weights [default: fp32 below 1 GiB of weights, fp16 from there on]
     #[arg(long, value_enum)]
     pub precision: Option<PrecisionArg>,
+    /// Which matrices of an int8 or int4 text decoder have another precision: auto, none, or a list of
+    /// PATTERN=PRECISION, which auto may begin. auto: where the rest is int4, the head and the most sensitive matrices of
+    /// the first and last layer are int8. In a PATTERN, which stands for whole names such as
+    /// model.language_model.layers.0.mlp.down_proj, * is any characters and ? is one; the last that matches counts
+    #[arg(long, value_name = "MIX", default_value_t = Mix::AUTO)]
+    pub mix: Mix,
     /// Type of the vision encoder's weights [default: as --precision, fp16 for int8 and int4]
     #[arg(long, value_enum, value_name = "PRECISION")]
     pub vision_precision: Option<PrecisionArg>,
+    /// Type of the token table [default: as --precision, fp16 for int8 and int4, but int8 where the table is an int8 head
+    /// too: then it is stored once]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    pub embedding_precision: Option<PrecisionArg>,
     /// How int8 and int4 weights are rounded
     #[arg(long, value_enum, default_value = "search")]
     pub method: MethodArg,
@@ -107,7 +126,7 @@ pub enum PrecisionArg {
     Fp16,
     /// Blocks of 8-bit integers: a quarter
     Int8,
-    /// Blocks of 4-bit integers, the head 8-bit: about a seventh
+    /// Blocks of 4-bit integers, a few matrices 8-bit (see --mix): about a seventh
     Int4,
 }
 
@@ -144,20 +163,8 @@ impl From<PrecisionArg> for Precision {
 #[derive(Debug, Args)]
 pub struct PackageArg {
     /// A package that `qvl export` wrote, or a checkpoint, which is exported into the cache on its first use
+    /// [default: the small demo model that is built in]
     pub package: Option<PathBuf>,
-}
-
-impl PackageArg {
-    /// The path that was given.
-    ///
-    /// # Errors
-    /// A usage error that says what to give.
-    pub fn path(&self) -> Result<&Path, clap::Error> {
-        let missing = "which model? Give a PACKAGE: the directory that `qvl export CHECKPOINT -o DIR` wrote, or a Hugging \
-                       Face checkpoint, as in `qvl run PACKAGE --prompt TEXT` or `qvl chat PACKAGE`";
-        let usage_error = || Cli::command().error(ErrorKind::MissingRequiredArgument, missing);
-        self.package.as_deref().ok_or_else(usage_error)
-    }
 }
 
 /// `qvl run`
@@ -220,8 +227,8 @@ pub struct ChatArgs {
 /// `qvl inspect`
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A checkpoint or a package
-    pub path: PathBuf,
+    /// A checkpoint or a package [default: the package of the demo model]
+    pub path: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -249,6 +256,8 @@ pub enum RuntimeCommand {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]

@@ -26,7 +26,9 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
     let options = ExportOptions {
         output: args.output.clone(),
         precision,
+        mix: args.mix.clone(),
         vision_precision: args.vision_precision.map(Precision::from),
+        embedding_precision: args.embedding_precision.map(Precision::from),
         method: args.method.into(),
         block_size: args.block_size,
         symmetric: !args.asymmetric,
@@ -36,12 +38,12 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let report = Interrupt::install()?
         .during(|cancel| qvl_export::export(&args.checkpoint, &options, &ExportProgress::new(cancel)))?;
+    let infos = Graph::ALL.iter().rev().filter_map(|graph| report.graphs.get_key_value(graph.name()));
+    let precisions: Vec<String> = infos.map(|(name, info)| format!("{name} {}", info.precision)).collect();
     note(format_args!(
-        "wrote {}: text {}, embedding {}, vision {}, {} in {}",
+        "wrote {}: {}, {} in {}",
         report.path.display(),
-        options.precision_of(Graph::Text),
-        options.precision_of(Graph::Embedding),
-        options.precision_of(Graph::Vision),
+        precisions.join(", "),
         HumanBytes(report.bytes),
         HumanDuration(start.elapsed()),
     ));

@@ -7,14 +7,19 @@ use indicatif::HumanBytes;
 use qvl::inspect::{CheckpointInspection, Dimensions, GraphInspection, Inspection, PackageInspection, ValueInspection};
 
 use crate::args::InspectArgs;
+use crate::demo;
+use crate::interrupt::Interrupt;
 use crate::terminal::print;
 
-/// Prints what is at the path, as text or as one JSON object.
+/// Prints what is at the path, or the demo model's package, as text or as one JSON object.
 ///
 /// # Errors
 /// If there is no checkpoint or package, or it is not usable.
 pub fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let inspection = qvl::inspect::inspect(&args.path)?;
+    let inspection = match &args.path {
+        Some(path) => qvl::inspect::inspect(path)?,
+        None => qvl::inspect::inspect(Interrupt::install()?.during(demo::package)?.path())?,
+    };
     if args.json {
         return print(&format!("{}\n", serde_json::to_string(&inspection)?));
     }
@@ -94,15 +99,29 @@ fn write_graph(text: &mut String, graph: &GraphInspection) -> std::fmt::Result {
         let zero_points = if quantization.symmetric { "symmetric" } else { "asymmetric" };
         let (method, size, level) = (quantization.method, quantization.block_size, quantization.accuracy_level);
         writeln!(text, "  matrices    by {method}, {zero_points} blocks of {size}, accuracy level {level}")?;
-        for (tensor, bits) in &quantization.mix {
-            writeln!(text, "  mix         {tensor} in {bits} bits")?;
+        for (tensor, precision) in &quantization.mix {
+            writeln!(text, "  mix         {tensor} {precision}")?;
         }
+        write_errors(text, &quantization.relative_error)?;
+    }
+    for (tensor, owner) in &graph.shared {
+        writeln!(text, "  shared      {tensor} with the {owner} graph, which stores it")?;
     }
     for (data_type, count) in &graph.weights {
         writeln!(text, "  weights     {} of {data_type}", grouped(*count))?;
     }
     write_values(text, "in", &graph.inputs)?;
     write_values(text, "out", &graph.outputs)
+}
+
+/// The median and the largest relative squared error of the quantised tensors.
+fn write_errors(text: &mut String, errors: &BTreeMap<String, f64>) -> std::fmt::Result {
+    let mut sorted: Vec<(&String, f64)> = errors.iter().map(|(tensor, &error)| (tensor, error)).collect();
+    sorted.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (Some((_, median)), Some((worst, largest))) = (sorted.get(sorted.len() / 2), sorted.last()) else {
+        return Ok(());
+    };
+    writeln!(text, "  error       Σ (w − ŵ)² / Σ w²: median {median:e}, largest {largest:e} in {worst}")
 }
 
 /// One line for each value, where those that differ only in the layer's number share one.

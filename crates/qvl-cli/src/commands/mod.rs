@@ -1,14 +1,18 @@
 //! What the commands do.
 
 mod chat;
+mod compare;
 mod completions;
+mod eval;
 mod export;
 mod inspect;
 mod run;
 mod runtime;
 
 pub use chat::chat;
+pub use compare::compare;
 pub use completions::completions;
+pub use eval::eval;
 pub use export::export;
 pub use inspect::inspect;
 pub use run::run;

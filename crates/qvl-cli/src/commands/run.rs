@@ -21,7 +21,6 @@ const MAX_STDIN_BYTES: u64 = 64 << 20;
 /// # Errors
 /// If the model cannot be loaded, a picture is not usable, the answer fails, or stdout cannot be written.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    args.package.path()?;
     let interrupt = Interrupt::install()?;
     // Before the model is loaded, which takes longer, mistakes in the pictures are found.
     let content = content(args)?;

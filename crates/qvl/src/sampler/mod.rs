@@ -69,7 +69,8 @@ fn check(logits: &[f32]) -> Result<(), SampleError> {
     broken.map_or(Ok(()), |token| Err(SampleError::NotFinite { token, value: logits[token].to_string() }))
 }
 
-fn argmax(logits: &[f32]) -> Result<u32, SampleError> {
+/// The most likely token, the lowest id among equals.
+pub(crate) fn argmax(logits: &[f32]) -> Result<u32, SampleError> {
     let mut best = (f32::NEG_INFINITY, None);
     for (id, &logit) in (0..).zip(logits) {
         if logit > best.0 {

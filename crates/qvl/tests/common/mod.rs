@@ -20,15 +20,25 @@ pub fn reference(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference").join(path)
 }
 
-/// A tiny checkpoint, exported in single precision; it lives as long as the value.
+/// A tiny checkpoint, exported; it lives as long as the value.
 pub struct TinyPackage(TempDir);
 
 impl TinyPackage {
+    /// In single precision.
     pub fn export(name: &str) -> Self {
+        Self::export_as(name, Precision::Fp32)
+    }
+
+    pub fn export_as(name: &str, precision: Precision) -> Self {
+        Self::export_from(&reference("tiny").join(name), precision)
+    }
+
+    /// Any checkpoint.
+    pub fn export_from(checkpoint: &Path, precision: Precision) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut options = ExportOptions::new(directory.path().join("package"));
-        options.precision = Precision::Fp32;
-        export(&reference("tiny").join(name), &options, &NoProgress).unwrap();
+        options.precision = precision;
+        export(checkpoint, &options, &NoProgress).unwrap();
         Self(directory)
     }
 

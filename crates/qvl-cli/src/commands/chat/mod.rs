@@ -30,7 +30,6 @@ Ctrl-C ends the answer. A message that begins with / is written with //.";
 /// # Errors
 /// If the model cannot be loaded, or stdin or stdout fails; what goes wrong in a turn is shown and the chat goes on.
 pub fn chat(args: &ChatArgs) -> anyhow::Result<()> {
-    args.package.path()?;
     let interrupt = Interrupt::install()?;
     let mut pipeline = interrupt.during(|cancel| package::load(&args.package, &args.engine, cancel))?;
     let generation = args.generation.apply(pipeline.generation_config());

@@ -1,0 +1,88 @@
+//! `qvl compare`
+
+mod axis;
+mod plot;
+mod report;
+mod svg;
+mod table;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use qvl::CancelFlag;
+use qvl::compare::{CompareOptions, Comparison, MatrixErrors, Models, weight_errors};
+use qvl::eval::{Question, read_questions, select};
+
+use crate::args::CompareArgs;
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::package;
+use report::Report;
+
+/// Puts all questions to both models and prints how far they are apart. The exit code says whether Ctrl-C ended that
+/// early.
+///
+/// # Errors
+/// If the question file is not usable, the packages are not of one model, one fails, or a result cannot be written.
+pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let data = args.data()?;
+    let interrupt = Interrupt::install()?;
+    // Before the models are loaded, mistakes in the questions are found.
+    let questions = select(read_questions(data)?, &args.task, args.limit.map(|limit| limit as usize))?;
+    interrupt.during(|cancel| {
+        let (mut models, weights) = load(args, cancel)?;
+        let options = CompareOptions {
+            prompt: args.pixels.prompt_options(models.reference().processor().images().budget()),
+            max_new_tokens: args.max_new_tokens as usize,
+        };
+        let start = Instant::now();
+        let comparison = run(&mut models, &questions, &options, cancel)?;
+        let report = Report::new(args, data, &comparison, questions.len(), start.elapsed());
+        report.print_or_write(args.json.as_deref())?;
+        if let Some(path) = &args.plot {
+            write_plot(path, &report, &weights)?;
+        }
+        Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INTERRUPTED) })
+    })
+}
+
+/// Both models, and the errors that the candidate records for its weights.
+fn load(args: &CompareArgs, cancel: &CancelFlag) -> anyhow::Result<(Models, Vec<MatrixErrors>)> {
+    let reference = package::given(&args.reference, &args.engine, cancel)?;
+    let candidate = package::given(&args.candidate, &args.engine, cancel)?;
+    Ok((Models::load(&reference, &candidate, &args.engine.options())?, weight_errors(&candidate)))
+}
+
+/// Asks one after the other, until all are answered or a stop is asked for.
+fn run(
+    models: &mut Models,
+    questions: &[Question],
+    options: &CompareOptions,
+    cancel: &CancelFlag,
+) -> anyhow::Result<Comparison> {
+    let bar = ProgressBar::new(questions.len() as u64).with_style(style());
+    let mut comparison = Comparison::default();
+    for question in questions {
+        bar.set_message(question.task.clone());
+        let compared = models
+            .compare(question, options, cancel)
+            .with_context(|| format!("the models cannot be compared on the question `{}`", question.id))?;
+        let Some(compared) = compared else { break };
+        comparison.add(compared);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(comparison)
+}
+
+fn write_plot(path: &Path, report: &Report, weights: &[MatrixErrors]) -> anyhow::Result<()> {
+    fs::write(path, plot::plot(report, weights)).with_context(|| format!("cannot write the plot to {}", path.display()))
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {per_sec} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}

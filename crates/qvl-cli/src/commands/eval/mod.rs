@@ -1,0 +1,88 @@
+//! `qvl eval`
+
+mod answers;
+mod report;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use qvl::eval::{AskOptions, Question, Tally, ask, read_questions, select};
+use qvl::{CancelFlag, Pipeline};
+
+use crate::args::EvalArgs;
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::package;
+use answers::AnswersFile;
+use report::Report;
+
+/// Answers all questions and prints the scores. The exit code says whether Ctrl-C ended that early.
+///
+/// # Errors
+/// If the question file is not usable, the model cannot be loaded, an answer fails, or a result cannot be written.
+pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let data = args.data()?;
+    let interrupt = Interrupt::install()?;
+    // Before the model is loaded, mistakes in the questions and in the places of the results are found.
+    let questions = select(read_questions(data)?, &args.task, args.limit.map(|limit| limit as usize))?;
+    let answers = args.answers.as_deref().map(AnswersFile::create).transpose()?;
+    interrupt.during(|cancel| {
+        let mut pipeline = package::load(&args.package, &args.engine, cancel)?;
+        let options = AskOptions {
+            prompt: args.pixels.prompt_options(pipeline.processor().images().budget()),
+            max_new_tokens: args.max_new_tokens,
+        };
+        let evaluation = Evaluation { questions: &questions, options, answers, cancel };
+        let start = Instant::now();
+        let tally = evaluation.run(&mut pipeline)?;
+        finish(args, data, &questions, &tally, start.elapsed())
+    })
+}
+
+fn finish(
+    args: &EvalArgs,
+    data: &Path,
+    questions: &[Question],
+    tally: &Tally,
+    elapsed: Duration,
+) -> anyhow::Result<ExitCode> {
+    let report = Report::new(args.package.package.as_deref(), data, tally, questions.len(), elapsed);
+    report.print_or_write(args.json.as_deref())?;
+    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INTERRUPTED) })
+}
+
+struct Evaluation<'a> {
+    questions: &'a [Question],
+    options: AskOptions,
+    answers: Option<AnswersFile>,
+    cancel: &'a CancelFlag,
+}
+
+impl Evaluation<'_> {
+    /// Asks one after the other, until all are answered or a stop is asked for.
+    fn run(mut self, pipeline: &mut Pipeline) -> anyhow::Result<Tally> {
+        let bar = ProgressBar::new(self.questions.len() as u64).with_style(style());
+        let mut tally = Tally::default();
+        for question in self.questions {
+            bar.set_message(question.task.clone());
+            let answer = ask(pipeline, question, &self.options, self.cancel)
+                .with_context(|| format!("the question `{}` cannot be answered", question.id))?;
+            let Some(answer) = answer else { break };
+            let score = question.metric.score(&answer, &question.answer);
+            tally.add(question, score);
+            if let Some(file) = &mut self.answers {
+                file.write(question, &answer, score)?;
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(tally)
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {per_sec} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
