@@ -9,9 +9,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use common::TinyPackage;
-use qvl::eval::{MediaFile, Question, read_questions};
-use qvl::media::{read_image, read_video};
-use qvl::{CancelFlag, GenerationConfig, Media, Pipeline, PromptOptions, Request};
+use qvl::eval::{MediaFile, Question, read_media, read_questions};
+use qvl::{CancelFlag, GenerationConfig, Pipeline, PromptOptions, Request};
 use qvl_export::Precision;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -32,14 +31,6 @@ struct Golden {
     answer: String,
 }
 
-fn read(file: &MediaFile) -> Media {
-    match file {
-        MediaFile::Image(path) => read_image(path),
-        MediaFile::Video(path) => read_video(path),
-    }
-    .unwrap()
-}
-
 /// The golden logits before each token of the answer, row by row.
 fn golden_logits(tensors: &SafeTensors<'_>, golden: &Golden) -> Vec<f32> {
     let tensor = tensors.tensor(&golden.id).unwrap();
@@ -48,7 +39,7 @@ fn golden_logits(tensors: &SafeTensors<'_>, golden: &Golden) -> Vec<f32> {
 }
 
 fn check(pipeline: &mut Pipeline, question: &Question, golden: &Golden, expected: &[f32]) {
-    let media: Vec<_> = question.media.iter().map(read).collect();
+    let media = read_media(question).unwrap();
     let request = Request {
         messages: &question.messages,
         media: &media,

@@ -1,12 +1,11 @@
 //! `qvl compare`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use qvl::compare::DEFAULT_MAX_NEW_TOKENS;
 
-use super::eval::question_file;
-use super::{EngineArgs, PixelArgs};
+use super::{EngineArgs, PixelArgs, QuestionArgs};
 
 /// `qvl compare`
 #[derive(Debug, Args)]
@@ -30,15 +29,8 @@ pub struct CompareArgs {
     pub reference: PathBuf,
     /// The package that is measured: the same model, quantised
     pub candidate: PathBuf,
-    /// The questions
-    #[arg(long, value_name = "QUESTIONS.jsonl")]
-    pub data: Option<PathBuf>,
-    /// Only the questions of this task; may be given several times
-    #[arg(long, value_name = "NAME")]
-    pub task: Vec<String>,
-    /// Only the first N questions of each task
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
+    #[command(flatten)]
+    pub questions: QuestionArgs,
     /// Most tokens of a greedy answer
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NEW_TOKENS as u32,
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,14 +45,4 @@ pub struct CompareArgs {
     pub pixels: PixelArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-}
-
-impl CompareArgs {
-    /// The question file.
-    ///
-    /// # Errors
-    /// A usage error that says what to give.
-    pub fn data(&self) -> Result<&Path, clap::Error> {
-        question_file(self.data.as_deref())
-    }
 }

@@ -1,12 +1,11 @@
 //! `qvl eval`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use qvl::eval::DEFAULT_MAX_NEW_TOKENS;
 
-use super::{Cli, EngineArgs, PackageArg, PixelArgs};
+use super::{EngineArgs, PackageArg, PixelArgs, QuestionArgs};
 
 /// `qvl eval`
 #[derive(Debug, Args)]
@@ -27,15 +26,8 @@ Examples:
 pub struct EvalArgs {
     #[command(flatten)]
     pub package: PackageArg,
-    /// The questions with their reference answers
-    #[arg(long, value_name = "QUESTIONS.jsonl")]
-    pub data: Option<PathBuf>,
-    /// Only the questions of this task; may be given several times
-    #[arg(long, value_name = "NAME")]
-    pub task: Vec<String>,
-    /// Only the first N questions of each task
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
+    #[command(flatten)]
+    pub questions: QuestionArgs,
     /// Most tokens of an answer
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NEW_TOKENS)]
     pub max_new_tokens: usize,
@@ -49,26 +41,4 @@ pub struct EvalArgs {
     pub pixels: PixelArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-}
-
-impl EvalArgs {
-    /// The question file.
-    ///
-    /// # Errors
-    /// A usage error that says what to give.
-    pub fn data(&self) -> Result<&Path, clap::Error> {
-        question_file(self.data.as_deref())
-    }
-}
-
-/// The file that was given.
-///
-/// # Errors
-/// A usage error that says what to give.
-pub fn question_file(given: Option<&Path>) -> Result<&Path, clap::Error> {
-    given.ok_or_else(|| {
-        let missing = "which questions? Give --data QUESTIONS.jsonl; those that the demo model was measured with are \
-                       demo/heldout/questions.jsonl in the source tree";
-        Cli::command().error(ErrorKind::MissingRequiredArgument, missing)
-    })
 }

@@ -5,6 +5,7 @@ mod engine;
 mod eval;
 mod generation;
 mod media;
+mod questions;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub use engine::EngineArgs;
 pub use eval::EvalArgs;
 pub use generation::GenerationArgs;
 pub use media::{MediaArgs, MediaSource, PixelArgs};
+pub use questions::QuestionArgs;
 
 /// Qwen3-VL as ONNX: export a checkpoint, ask it about pictures, video and text
 #[derive(Debug, Parser)]

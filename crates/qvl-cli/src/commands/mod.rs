@@ -6,6 +6,7 @@ mod completions;
 mod eval;
 mod export;
 mod inspect;
+mod questions;
 mod run;
 mod runtime;
 

@@ -63,7 +63,7 @@ pub fn ask(
 ///
 /// # Errors
 /// If one is not usable.
-pub(crate) fn read_media(question: &Question) -> Result<Vec<Media>, Error> {
+pub fn read_media(question: &Question) -> Result<Vec<Media>, Error> {
     question.media.iter().map(read).collect()
 }
 

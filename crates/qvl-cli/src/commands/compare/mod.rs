@@ -7,16 +7,17 @@ mod svg;
 mod table;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
 use qvl::CancelFlag;
 use qvl::compare::{CompareOptions, Comparison, MatrixErrors, Models, weight_errors};
-use qvl::eval::{Question, read_questions, select};
+use qvl::eval::Question;
 
+use super::questions::for_each;
 use crate::args::CompareArgs;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::package;
@@ -28,10 +29,10 @@ use report::Report;
 /// # Errors
 /// If the question file is not usable, the packages are not of one model, one fails, or a result cannot be written.
 pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    let data = args.data()?;
+    let data = args.questions.file()?;
     let interrupt = Interrupt::install()?;
     // Before the models are loaded, mistakes in the questions are found.
-    let questions = select(read_questions(data)?, &args.task, args.limit.map(|limit| limit as usize))?;
+    let questions = args.questions.read()?;
     interrupt.during(|cancel| {
         let (mut models, weights) = load(args, cancel)?;
         let options = CompareOptions {
@@ -63,26 +64,18 @@ fn run(
     options: &CompareOptions,
     cancel: &CancelFlag,
 ) -> anyhow::Result<Comparison> {
-    let bar = ProgressBar::new(questions.len() as u64).with_style(style());
     let mut comparison = Comparison::default();
-    for question in questions {
-        bar.set_message(question.task.clone());
+    for_each(questions, |question| {
         let compared = models
             .compare(question, options, cancel)
             .with_context(|| format!("the models cannot be compared on the question `{}`", question.id))?;
-        let Some(compared) = compared else { break };
+        let Some(compared) = compared else { return Ok(ControlFlow::Break(())) };
         comparison.add(compared);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(comparison)
 }
 
 fn write_plot(path: &Path, report: &Report, weights: &[MatrixErrors]) -> anyhow::Result<()> {
     fs::write(path, plot::plot(report, weights)).with_context(|| format!("cannot write the plot to {}", path.display()))
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {per_sec} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,16 +1,14 @@
 //! What a comparison found, for people and for programs.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use qvl::compare::{Comparison, PositionKl, Summary, VisionSummary};
 use serde::Serialize;
 
 use super::table::table;
 use crate::args::CompareArgs;
-use crate::terminal::print;
+use crate::commands::questions::print_or_write;
 
 /// All figures and what they were measured on; serialised, it is the object of `--json`.
 #[derive(Debug, Serialize)]
@@ -80,12 +78,6 @@ impl Report {
     /// # Errors
     /// If stdout or the file cannot be written.
     pub fn print_or_write(&self, json: Option<&Path>) -> anyhow::Result<()> {
-        let Some(path) = json else { return print(&table(self)) };
-        let object = format!("{}\n", serde_json::to_string(self)?);
-        if path == Path::new("-") {
-            return print(&object);
-        }
-        print(&table(self))?;
-        fs::write(path, object).with_context(|| format!("cannot write the figures to {}", path.display()))
+        print_or_write(self, &table(self), json, "figures")
     }
 }

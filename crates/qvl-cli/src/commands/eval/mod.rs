@@ -3,15 +3,16 @@
 mod answers;
 mod report;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
-use qvl::eval::{AskOptions, Question, Tally, ask, read_questions, select};
+use qvl::eval::{AskOptions, Question, Tally, ask};
 use qvl::{CancelFlag, Pipeline};
 
+use super::questions::for_each;
 use crate::args::EvalArgs;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::package;
@@ -23,10 +24,10 @@ use report::Report;
 /// # Errors
 /// If the question file is not usable, the model cannot be loaded, an answer fails, or a result cannot be written.
 pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
-    let data = args.data()?;
+    let data = args.questions.file()?;
     let interrupt = Interrupt::install()?;
     // Before the model is loaded, mistakes in the questions and in the places of the results are found.
-    let questions = select(read_questions(data)?, &args.task, args.limit.map(|limit| limit as usize))?;
+    let questions = args.questions.read()?;
     let answers = args.answers.as_deref().map(AnswersFile::create).transpose()?;
     interrupt.during(|cancel| {
         let mut pipeline = package::load(&args.package, &args.engine, cancel)?;
@@ -63,26 +64,18 @@ struct Evaluation<'a> {
 impl Evaluation<'_> {
     /// Asks one after the other, until all are answered or a stop is asked for.
     fn run(mut self, pipeline: &mut Pipeline) -> anyhow::Result<Tally> {
-        let bar = ProgressBar::new(self.questions.len() as u64).with_style(style());
         let mut tally = Tally::default();
-        for question in self.questions {
-            bar.set_message(question.task.clone());
+        for_each(self.questions, |question| {
             let answer = ask(pipeline, question, &self.options, self.cancel)
                 .with_context(|| format!("the question `{}` cannot be answered", question.id))?;
-            let Some(answer) = answer else { break };
+            let Some(answer) = answer else { return Ok(ControlFlow::Break(())) };
             let score = question.metric.score(&answer, &question.answer);
             tally.add(question, score);
             if let Some(file) = &mut self.answers {
                 file.write(question, &answer, score)?;
             }
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(tally)
     }
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {per_sec} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,14 +1,12 @@
 //! What an evaluation prints: a table for people or an object for programs.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use qvl::eval::{Tally, TaskScore};
 use serde::Serialize;
 
-use crate::terminal::print;
+use crate::commands::questions::print_or_write;
 
 /// The scores and what they were measured on; serialised, it is the object of `--json`.
 #[derive(Debug, Serialize)]
@@ -45,13 +43,7 @@ impl Report {
     /// # Errors
     /// If stdout or the file cannot be written.
     pub fn print_or_write(&self, json: Option<&Path>) -> anyhow::Result<()> {
-        let Some(path) = json else { return print(&self.table()) };
-        let object = format!("{}\n", serde_json::to_string(self)?);
-        if path == Path::new("-") {
-            return print(&object);
-        }
-        print(&self.table())?;
-        fs::write(path, object).with_context(|| format!("cannot write the scores to {}", path.display()))
+        print_or_write(self, &self.table(), json, "scores")
     }
 
     fn table(&self) -> String {
