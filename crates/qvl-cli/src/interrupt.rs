@@ -1,11 +1,11 @@
 //! Ctrl-C: the first stops the work in hand, the next one the program.
 
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use qvl::CancelFlag;
+use signal_hook::low_level::exit;
 
 /// The exit code of a program that was stopped by Ctrl-C.
 pub const EXIT_INTERRUPTED: u8 = 130;
@@ -33,7 +33,8 @@ impl Interrupt {
         if self.working.load(Ordering::SeqCst) && !self.flag.is_cancelled() {
             self.flag.cancel();
         } else {
-            process::exit(EXIT_INTERRUPTED.into());
+            // Without the cleaning up of `process::exit`: the other threads still use what that would destroy.
+            exit(EXIT_INTERRUPTED.into());
         }
     }
 

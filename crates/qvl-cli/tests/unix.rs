@@ -16,6 +16,14 @@ fn interrupt(child: &std::process::Child) {
     assert!(status.success());
 }
 
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "nothing happened in a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn ctrl_c_ends_the_answer_and_prints_what_is_there() {
     let package = package("dense-tied");
@@ -58,10 +66,7 @@ fn ctrl_c_ends_an_evaluation_and_prints_the_scores_so_far() {
     let mut command = std_qvl();
     command.arg("eval").arg(package.path().join("p")).arg("--data").arg(&data).arg("--answers").arg(&answers);
     let child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while fs::metadata(&answers).map_or(0, |file| file.len()) == 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(|| fs::metadata(&answers).is_ok_and(|file| file.len() > 0));
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
@@ -77,25 +82,43 @@ fn ctrl_c_ends_an_evaluation_and_prints_the_scores_so_far() {
 #[test]
 fn ctrl_c_ends_the_answer_of_a_chat_but_not_the_chat() {
     let package = package("dense-tied");
+    // A file, whose length tells what has been written; a pipe would still hold the rest of the answer before.
+    let output = tempfile::NamedTempFile::new().unwrap();
     let mut command = std_qvl();
     command.arg("chat").arg(package.path().join("p")).args(["--ignore-eos", "--max-new-tokens", "200000"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command.stdin(Stdio::piped()).stdout(output.reopen().unwrap()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     for question in ["Hello\n", "And now?\n"] {
+        let written = fs::metadata(output.path()).unwrap().len();
         stdin.write_all(question.as_bytes()).unwrap();
-        let mut begun = [0; 64];
-        stdout.read_exact(&mut begun).unwrap();
+        wait_until(|| fs::metadata(output.path()).unwrap().len() > written + 64);
         interrupt(&child);
-        // What is left in the pipe is read while the answer ends.
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
         assert_eq!(line, "(stopped)\n");
     }
     drop(stdin);
-    stdout.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_the_program_at_once_and_silently() {
+    let package = package("dense-tied");
+    for _ in 0..8 {
+        let output = tempfile::NamedTempFile::new().unwrap();
+        let mut command = std_qvl();
+        command.arg("run").arg(package.path().join("p")).args(["--prompt", "Hi", "--ignore-eos"]);
+        command.args(["--max-new-tokens", "200000"]).stdout(output.reopen().unwrap()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        wait_until(|| fs::metadata(output.path()).unwrap().len() > 64);
+        interrupt(&child);
+        interrupt(&child);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    }
 }
 
 #[test]
