@@ -1,0 +1,24 @@
+//! Products of float32 matrices, as fast as the vector units of the machine.
+//!
+//! Matrices are row-major. Work is shared by the threads of the current rayon pool. Each element is summed in an order
+//! that depends on the kernel, which is chosen by the kind of machine, and not on the number of threads or on the shape of
+//! the product: a row of a result does not change with the rows that are computed beside it. NaN and infinities
+//! propagate. Memory beside the operands is at most 16 MiB for the left-hand side and 4 MiB a thread for the right-hand
+//! one, or what a tile's lines need if k is larger than that allows.
+
+mod gram;
+mod grid;
+mod kernel;
+mod matmul;
+mod pack;
+mod product;
+#[cfg(test)]
+mod reference;
+mod rows;
+mod view;
+
+pub use gram::add_gram;
+pub use kernel::vector_unit;
+pub use matmul::{matmul_nn_sub, matmul_nt, matmul_rows};
+pub use rows::Rows;
+pub use view::{View, ViewMut};
