@@ -48,10 +48,10 @@ def generator(model):
     return og.Generator(model, parameters)
 
 
-def greedy(gen):
-    """At most 32 tokens; onnxruntime-genai stops of itself after an end-of-sequence token."""
+def greedy(gen, new_tokens):
+    """At most so many tokens; onnxruntime-genai stops of itself after an end-of-sequence token."""
     tokens = []
-    while len(tokens) < NEW_TOKENS and not gen.is_done():
+    while len(tokens) < new_tokens and not gen.is_done():
         gen.generate_next_token()
         tokens.append(int(gen.get_next_tokens()[0]))
     return tokens
@@ -61,13 +61,13 @@ def same(tokens, expected, end_tokens):
     return tokens == expected[: len(tokens)] and (len(tokens) == NEW_TOKENS or tokens[-1] in end_tokens)
 
 
-def own_pipeline(model, prompt, pictures):
+def own_pipeline(model, prompt, pictures, new_tokens=NEW_TOKENS):
     images = og.Images.open(*pictures) if pictures else None
     inputs = model.create_multimodal_processor()(chat(prompt, pictures), images=images)
     ids = inputs["input_ids"].as_numpy().ravel().tolist()
     gen = generator(model)
     gen.set_inputs(inputs)
-    return ids, greedy(gen)
+    return ids, greedy(gen, new_tokens)
 
 
 def our_tensors(model, dtype, ids, pictures):
@@ -86,7 +86,7 @@ def our_tensors(model, dtype, ids, pictures):
         inputs["num_image_tokens"] = np.array([sum(t * h * w // 4 for t, h, w in grids)], np.int64)
         gen.set_inputs(inputs)
     gen.append_tokens(np.array(ids, np.int32))
-    return greedy(gen)
+    return greedy(gen, NEW_TOKENS)
 
 
 def main():

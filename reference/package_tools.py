@@ -49,9 +49,11 @@ def runtime_library():
     return next(f for name in names for f in sorted(glob.glob(os.path.join(folder, name))))
 
 
-def qvl_run(binary, model, prompt, images=(), new_tokens=32):
+def qvl_run(binary, model, prompt, images=(), new_tokens=32, ignore_eos=True):
     """`qvl run --json`, greedy, on the same ONNX Runtime as this script."""
-    command = [binary, "run", model, "--prompt", prompt, "--no-sample", "--ignore-eos", "--json", "--max-new-tokens", str(new_tokens)]
+    command = [binary, "run", model, "--prompt", prompt, "--no-sample", "--json", "--max-new-tokens", str(new_tokens)]
+    if ignore_eos:
+        command.append("--ignore-eos")
     for image in images:
         command += ["--image", image]
     environment = {"ORT_DYLIB_PATH": runtime_library(), **os.environ}

@@ -1,16 +1,16 @@
-"""Writes demo/heldout: 625 questions about pictures that training never sees.
+"""Writes demo/heldout, 625 questions about pictures that training never sees, and demo/calibration, 68 others.
 
-usage, from demo/: python -m recipe.heldout [FOLDER]
+usage, from demo/: python -m recipe.heldout
 
-Its seed, its list of printed words and its picture sizes are its own. Every byte follows from the seed, given the
-packages of requirements.txt: Pillow's version decides the bytes of a PNG.
+Both have seeds and picture sizes of their own, and the held-out set has words of its own. Every byte follows from the seeds,
+given the packages of requirements.txt: Pillow's version decides the bytes of a PNG.
 """
 
 import json
 import pathlib
-import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -26,8 +26,7 @@ from recipe.tasks.scene import sample_scene
 from recipe.tasks.text import sample_text
 from recipe.tasks.words import sample_words
 
-SEED = 20_260_401
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "heldout"
+HERE = pathlib.Path(__file__).resolve().parents[1]
 SIZES = [
     (100, 140),
     (150, 118),
@@ -43,43 +42,85 @@ SIZES = [
 """(height, width) in pixels; no side is a multiple of 32, so the processor resizes every one"""
 CLIP_SIZES = [(100, 140), (110, 110), (122, 86)]
 """(height, width) of clips in pixels"""
-QUOTAS: dict[str, dict[str, int]] = {
-    "scene": {
-        "describe": 40,
-        "count": 50,
-        "colour": 50,
-        "shape": 30,
-        "position": 30,
-        "box": 60,
-        "followup": 25,
-        "followup_items": 25,
-        "followup_box": 25,
-    },
-    "text": {"read": 80, "count": 10, "colour": 10},
-    "chart": {"chart": 60},
-    "pair": {"pair": 60},
-    "clip": {"motion": 50},
-    "words": {"words": 20},
-}
-"""family of samples -> task -> number of questions"""
 PER_SAMPLE = {"count": 2, "colour": 2, "box": 2, "chart": 3, "pair": 3, "motion": 2, "words": 5}
 """most questions of a task about one sample; 1 for the tasks that are not named"""
 
-PRINTER = Printer(word_list("heldout"), 0.25)
+
+@dataclass(frozen=True)
+class QuestionSet:
+    """What a folder of questions is made from."""
+
+    name: str
+    seed: int
+    words: str
+    """the word list that is printed"""
+    quotas: dict[str, dict[str, int]]
+    """family of samples -> task -> number of questions"""
+
+
+HELDOUT = QuestionSet(
+    "heldout",
+    20_260_401,
+    "heldout",
+    {
+        "scene": {
+            "describe": 40,
+            "count": 50,
+            "colour": 50,
+            "shape": 30,
+            "position": 30,
+            "box": 60,
+            "followup": 25,
+            "followup_items": 25,
+            "followup_box": 25,
+        },
+        "text": {"read": 80, "count": 10, "colour": 10},
+        "chart": {"chart": 60},
+        "pair": {"pair": 60},
+        "clip": {"motion": 50},
+        "words": {"words": 20},
+    },
+)
+CALIBRATION = QuestionSet(
+    "calibration",
+    20_260_402,
+    "training",
+    {
+        "scene": {
+            "describe": 6,
+            "count": 4,
+            "colour": 4,
+            "shape": 4,
+            "position": 4,
+            "box": 8,
+            "followup": 2,
+            "followup_items": 2,
+            "followup_box": 2,
+        },
+        "text": {"read": 12},
+        "chart": {"chart": 6},
+        "pair": {"pair": 6},
+        "clip": {"motion": 4},
+        "words": {"words": 4},
+    },
+)
 
 
 def random_size(rng: np.random.Generator) -> Format:
     return native_format(*pick(rng, SIZES))
 
 
-FAMILIES: dict[str, Callable[[np.random.Generator], Sample]] = {
-    "scene": lambda rng: sample_scene(rng, random_size(rng), 1.0),
-    "text": lambda rng: sample_text(rng, random_size(rng), 1.0, PRINTER),
-    "chart": lambda rng: sample_chart(rng, random_size(rng), 1.0),
-    "pair": lambda rng: sample_pair(rng, random_size(rng), 1.0),
-    "clip": lambda rng: sample_clip(rng, native_format(*pick(rng, CLIP_SIZES)), 1.0),
-    "words": lambda rng: sample_words(rng, word_list("heldout")),
-}
+def families(words: str) -> dict[str, Callable[[np.random.Generator], Sample]]:
+    """The samplers, which print the words of this list."""
+    printer = Printer(word_list(words), 0.25)
+    return {
+        "scene": lambda rng: sample_scene(rng, random_size(rng), 1.0),
+        "text": lambda rng: sample_text(rng, random_size(rng), 1.0, printer),
+        "chart": lambda rng: sample_chart(rng, random_size(rng), 1.0),
+        "pair": lambda rng: sample_pair(rng, random_size(rng), 1.0),
+        "clip": lambda rng: sample_clip(rng, native_format(*pick(rng, CLIP_SIZES)), 1.0),
+        "words": lambda rng: sample_words(rng, word_list(words)),
+    }
 
 
 def take(questions: list[Question], left: Counter[str]) -> list[Question]:
@@ -149,13 +190,19 @@ def record(identity: str, question: Question, media: list[dict[str, str]]) -> di
     }
 
 
-def family_records(folder: pathlib.Path, family: str, rng: np.random.Generator) -> list[dict[str, object]]:
+def family_records(
+    folder: pathlib.Path,
+    family: str,
+    sampler: Callable[[np.random.Generator], Sample],
+    quotas: dict[str, int],
+    rng: np.random.Generator,
+) -> list[dict[str, object]]:
     """Draws samples of a family until its quotas are full; samples that add no question are not written."""
-    left = Counter(QUOTAS[family])
+    left = Counter(quotas)
     records: list[dict[str, object]] = []
     number = 0
     while left.total() > 0:
-        sample = FAMILIES[family](rng)
+        sample = sampler(rng)
         taken = take(sample.questions, left)
         if not taken:
             continue
@@ -169,23 +216,25 @@ def family_records(folder: pathlib.Path, family: str, rng: np.random.Generator) 
     return records
 
 
-def write(folder: pathlib.Path) -> int:
+def write(questions: QuestionSet, folder: pathlib.Path) -> int:
     """Writes questions, pictures and clips in place of those that are there; returns the number of questions."""
     for name, pattern in (("pictures", "*.png"), ("clips", "*.gif")):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for old in (folder / name).glob(pattern):
             old.unlink()
     records = []
-    for index, family in enumerate(FAMILIES):
-        records += family_records(folder, family, np.random.default_rng([SEED, index]))
+    for index, (family, sampler) in enumerate(families(questions.words).items()):
+        rng = np.random.default_rng([questions.seed, index])
+        records += family_records(folder, family, sampler, questions.quotas[family], rng)
     lines = "".join(json.dumps(one) + "\n" for one in records)
     (folder / "questions.jsonl").write_text(lines, encoding="utf-8")
     return len(records)
 
 
 def main() -> None:
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
-    print(f"{write(folder)} questions in {folder}")
+    for questions in (HELDOUT, CALIBRATION):
+        folder = HERE / questions.name
+        print(f"{write(questions, folder)} questions in {folder}")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def write(folder: Path) -> dict[str, int]:
     vocabulary, merges = chains(words(itertools.chain(corpus(), TEMPLATE), real))
     ids = {token["content"]: len(vocabulary) + i for i, token in enumerate(real["added_tokens"])}
     added = [dict(token, id=ids[token["content"]]) for token in real["added_tokens"]]
-    model = dict(real, added_tokens=added)
-    model["model"] = dict(real["model"], vocab=vocabulary, merges=[list(pair) for pair in merges])
+    vocabulary, merges = reachable(real, vocabulary, merges)
+    model = with_vocabulary(dict(real, added_tokens=added), vocabulary, merges)
     config = json.loads((REAL / "tokenizer_config.json").read_text())
     config["added_tokens_decoder"] = {str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in added}
     put(folder / "tokenizer.json", json.dumps(model, ensure_ascii=False, indent=1))
@@ -56,6 +56,24 @@ def chains(pieces: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     starts = sorted({piece[:n] for piece in pieces for n in range(2, len(piece) + 1)}, key=lambda s: (len(s), s))
     tokens = sorted(pre_tokenizers.ByteLevel.alphabet()) + starts
     return {token: i for i, token in enumerate(tokens)}, [(s[:-1], s[-1]) for s in starts]
+
+
+def with_vocabulary(real: dict, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> dict:
+    """Qwen's tokenizer with another vocabulary."""
+    return dict(real, model=dict(real["model"], vocab=vocabulary, merges=[list(pair) for pair in merges]))
+
+
+def reachable(
+    real: dict, vocabulary: dict[str, int], merges: list[tuple[str, str]]
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Without the entries that no text ever becomes, such as " which" where "wh" merges first; the others keep their ids.
+
+    They would do no harm but in tokenizers that take a whole word of the vocabulary as one token without merging.
+    """
+    bare = dict(real, added_tokens=[], pre_tokenizer=None, normalizer=None, post_processor=None)
+    tokenizer = Tokenizer.from_str(json.dumps(with_vocabulary(bare, vocabulary, merges)))
+    kept = {t: i for t, i in vocabulary.items() if len(t) == 1 or tokenizer.encode(t).tokens == [t]}
+    return kept, [pair for pair in merges if "".join(pair) in kept]
 
 
 def put(path: Path, text: str) -> None:

@@ -138,17 +138,17 @@ def test_a_clip_that_a_gif_cannot_hold_is_refused(tmp_path) -> None:
         heldout.write_clip(tmp_path / "noise.gif", [frame, frame])
 
 
-def test_the_heldout_set_is_made_anew_to_the_byte(tmp_path) -> None:
-    assert heldout.write(tmp_path) == sum(sum(tasks.values()) for tasks in heldout.QUOTAS.values()) == 625
+@pytest.mark.parametrize("questions", [heldout.HELDOUT, heldout.CALIBRATION], ids=lambda one: one.name)
+def test_a_set_of_questions_is_made_anew_to_the_byte(tmp_path, questions: heldout.QuestionSet) -> None:
+    stored = heldout.HERE / questions.name
+    assert heldout.write(questions, tmp_path) == sum(sum(tasks.values()) for tasks in questions.quotas.values())
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
-    stored = sorted(path.relative_to(heldout.FOLDER) for path in heldout.FOLDER.rglob("*") if path.is_file())
-    assert files == stored
-    assert all((tmp_path / file).read_bytes() == (heldout.FOLDER / file).read_bytes() for file in files)
-    assert sum((tmp_path / file).stat().st_size for file in files) < 4 * 1024 * 1024
+    assert files == sorted(path.relative_to(stored) for path in stored.rglob("*") if path.is_file())
+    assert all((tmp_path / file).read_bytes() == (stored / file).read_bytes() for file in files)
 
 
 def test_heldout_questions_name_files_that_exist() -> None:
-    lines = (heldout.FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = ((heldout.HERE / "heldout") / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     assert len({one["id"] for one in records}) == len(records)
     for one in records:
@@ -156,7 +156,7 @@ def test_heldout_questions_name_files_that_exist() -> None:
         content = one["messages"][0]["content"]
         for part in content if isinstance(content, list) else []:
             if part["type"] != "text":
-                assert (heldout.FOLDER / part[part["type"]]).is_file()
+                assert ((heldout.HERE / "heldout") / part[part["type"]]).is_file()
 
 
 def test_heldout_sizes_are_none_that_training_shows() -> None:

@@ -21,6 +21,13 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
 }
 
+impl TensorSpec {
+    /// Number of elements.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().map(|side| *side as u64).product()
+    }
+}
+
 /// Every tensor of the model, in the order of the modules, with the experts in the given layout.
 ///
 /// `own_head` adds `lm_head.weight`, which models with tied embeddings lack.

@@ -19,7 +19,9 @@ mod published;
 mod summary;
 pub mod synthetic;
 mod tensor;
+mod tensor_file;
 mod verify;
+mod write_header;
 
 pub use checkpoint::{Checkpoint, ShardInfo};
 pub use config::{Config, ConfigError, ModelType, MoeConfig, RopeConfig, TextConfig, VisionConfig, YarnConfig};
@@ -32,3 +34,5 @@ pub use layout::{ExpertLayout, TensorSpec, expected_tensors};
 pub use published::{PUBLISHED_SIZES, published_config, published_size};
 pub use summary::Summary;
 pub use tensor::Tensor;
+pub use tensor_file::TensorFile;
+pub use write_header::safetensors_header;

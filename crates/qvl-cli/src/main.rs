@@ -1,6 +1,7 @@
 //! The program `qvl`: arguments, progress, printing.
 
 mod args;
+mod calibration;
 mod commands;
 mod demo;
 mod failure;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
 fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Export(args) => commands::export(args)?,
+        Command::Requantize(args) => commands::requantize(args)?,
         Command::Run(args) => return commands::run(args),
         Command::Eval(args) => return commands::eval(args),
         Command::Compare(args) => return commands::compare(args),

@@ -69,6 +69,19 @@ fn all_wrong_tensors_are_listed_at_once() {
 }
 
 #[test]
+fn the_layout_of_transformers_js_is_not_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("js");
+    let checkpoint = common::reference("tiny/dense-tied");
+    qvl().arg("export").arg(checkpoint).arg("-o").arg(&folder).args(["--layout", "transformers.js"]).assert().success();
+    let inspected = failure(qvl().arg("inspect").arg(&folder), 1);
+    for error in [run_error(&folder, &[]), inspected] {
+        assert_says(&error, &["has the layout of transformers.js", "export the checkpoint without --layout"]);
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
 fn damaged_weight_files_are_refused() {
     let truncated = checkpoint_copy("dense-tied");
     let weights = truncated.path().join("model.safetensors");

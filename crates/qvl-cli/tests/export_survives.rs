@@ -115,7 +115,23 @@ fn memory_does_not_grow_with_the_checkpoint() {
     for name in ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "chat_template.json"] {
         fs::copy(tiny().join(name), checkpoint.join(name)).unwrap();
     }
-    let mut child = export(&checkpoint, &directory.path().join("p")).spawn().unwrap();
+    let [full, half] = ["p", "half"].map(|name| directory.path().join(name));
+    let written = |package: &Path| fs::metadata(package.join("text.onnx.data")).unwrap().len();
+    let peak = anonymous_peak(export(&checkpoint, &full));
+    assert!(written(&full) > 700 << 20, "{}", written(&full));
+    assert!(peak > 0 && peak < 200 << 10, "{peak} KiB of anonymous memory");
+
+    let mut requantize = std_qvl();
+    requantize.args(["requantize", "--precision", "fp16"]).arg(&full).arg("-o").arg(&half);
+    requantize.stdout(Stdio::null()).stderr(Stdio::null());
+    let peak = anonymous_peak(requantize);
+    assert!(written(&half) > 350 << 20, "{}", written(&half));
+    assert!(peak > 0 && peak < 200 << 10, "{peak} KiB of anonymous memory to requantise");
+}
+
+/// Runs `command` to its end; the most anonymous memory that it had, in KiB.
+fn anonymous_peak(mut command: Command) -> u64 {
+    let mut child = command.spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -125,7 +141,5 @@ fn memory_does_not_grow_with_the_checkpoint() {
         peak = peak.max(anonymous.unwrap_or(0_u64));
         sleep(Duration::from_millis(2));
     }
-    let written = fs::metadata(directory.path().join("p/text.onnx.data")).unwrap().len();
-    assert!(written > 700 << 20, "{written}");
-    assert!(peak > 0 && peak < 200 << 10, "{peak} KiB of anonymous memory");
+    peak
 }

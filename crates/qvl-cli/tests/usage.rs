@@ -11,7 +11,9 @@ use common::{failure, json, package, qvl, reference};
 #[test]
 fn version_and_help() {
     qvl().arg("--version").assert().success().stdout(format!("qvl {}\n", env!("CARGO_PKG_VERSION")));
-    for arguments in [&["--help"][..], &["export", "--help"], &["run", "--help"], &["chat", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["export", "--help"], &["requantize", "--help"], &["run", "--help"], &["chat", "--help"]]
+    {
         let output = qvl().args(arguments).assert().success().get_output().stdout.clone();
         let text = String::from_utf8(output).unwrap();
         assert!(text.contains("Usage: qvl") && text.contains("qvl-") | text.contains("/help") | text.contains("qwen3"));
@@ -33,6 +35,7 @@ fn wrong_usage_is_code_2() {
             &["export", "checkpoint", "-o", "x", "--mix", "all"],
             "`all` is no PATTERN=PRECISION; write for example *.down_proj",
         ),
+        (&["requantize", "package", "-o", "x"], "--precision <PRECISION>"),
         (&["dance"], "unrecognized subcommand 'dance'"),
     ] {
         let text = failure(qvl().args(arguments), 2);

@@ -4,6 +4,9 @@
 
 use std::sync::LazyLock;
 
+pub use include_dir::Dir;
+use include_dir::include_dir;
+
 use sha2::{Digest as _, Sha256};
 
 /// What the model is called.
@@ -41,6 +44,13 @@ const FILES: &[(&str, &[u8])] = embedded![
 /// Name and bytes of each file of the checkpoint, in the order of the names.
 pub fn files() -> &'static [(&'static str, &'static [u8])] {
     FILES
+}
+
+/// The questions of `demo/calibration`, which quantisation is calibrated on where no others are given: `questions.jsonl`,
+/// and the pictures and clips that it names.
+pub fn calibration() -> &'static Dir<'static> {
+    static CALIBRATION: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../demo/calibration");
+    &CALIBRATION
 }
 
 /// The SHA-256 of all names and bytes, in hexadecimal digits: another model has another one.

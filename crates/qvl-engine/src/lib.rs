@@ -28,6 +28,7 @@ mod ort;
 mod prefill;
 pub mod runtime;
 mod sequence;
+mod vision;
 
 pub use device::{Device, UnknownDevice};
 pub use engine::Engine;
@@ -37,6 +38,7 @@ pub use logits::Logits;
 pub use options::EngineOptions;
 pub use prefill::Prefill;
 pub use sequence::SequenceId;
+pub use vision::VisionTower;
 
 use qvl_package::PackageDir;
 

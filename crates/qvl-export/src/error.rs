@@ -1,6 +1,10 @@
+use std::error::Error;
 use std::path::PathBuf;
 
-use qvl_package::Precision;
+use qvl_package::{Graph, Method, Precision};
+
+/// Problems of a package's tensors that are shown in full.
+const SHOWN: usize = 10;
 
 /// Why an export failed. The target is then as it was.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +70,61 @@ pub enum ExportError {
         /// Name of the layer's MLP.
         layer: String,
     },
+    /// The package to requantise has graphs that are quantised.
+    #[error(
+        "{path} is quantised already ({}), and what that rounded away is gone; give an fp32 or fp16 package, or export \
+         the checkpoint",
+        graphs.iter().map(|(graph, precision)| format!("{} {precision}", graph.name())).collect::<Vec<_>>().join(", ")
+    )]
+    Quantized {
+        /// The package.
+        path: PathBuf,
+        /// Its quantised graphs.
+        graphs: Vec<(Graph, Precision)>,
+    },
+    /// The graphs of the package to requantise do not store the tensors that its configuration calls for.
+    #[error("{path}: {}; export the package again", listed(problems))]
+    PackageTensors {
+        /// The package.
+        path: PathBuf,
+        /// Everything that is wrong.
+        problems: Vec<String>,
+    },
+    /// A method that calibrates has nothing to calibrate on.
+    #[error("the method {method} needs prompts to calibrate on, and none were given; use search, which needs none")]
+    NoCalibrator {
+        /// The method.
+        method: Method,
+    },
+    /// The prompts to calibrate on cannot be had.
+    #[error("cannot calibrate")]
+    Calibrator {
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A prompt to calibrate on does not fit the model.
+    #[error("cannot calibrate: {reason}")]
+    CalibrationPrompt {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A weight that is to be quantised is not a finite number.
+    #[error("{name} has the value {value}, which cannot be quantised; export with --precision fp16")]
+    NotFinite {
+        /// The tensor.
+        name: String,
+        /// The value.
+        value: f32,
+    },
     /// The export was stopped by its caller.
     #[error("the export was stopped; nothing was written")]
     Cancelled,
+}
+
+/// The first problems, and how many more there are.
+fn listed(problems: &[String]) -> String {
+    let shown = &problems[..problems.len().min(SHOWN)];
+    let rest = problems.len() - shown.len();
+    let more = if rest > 0 { format!(", and {rest} more problems") } else { String::new() };
+    shown.join(", ") + &more
 }

@@ -3,9 +3,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use qvl_checkpoint::Checkpoint;
-use qvl_package::{FileInfo, Graph, GraphInfo, Manifest, PackageError, SourceInfo, Staging, Target};
+use qvl_package::{FileInfo, Graph, GraphInfo, Layout, Manifest, PackageError, SourceInfo, Staging, Target};
 
-use crate::files::{copied, genai};
+use crate::files::{copied, genai, json, transformers_js};
 use crate::graphs::GraphWriter;
 use crate::{ExportError, ExportOptions, Progress, Stage};
 
@@ -36,21 +36,53 @@ pub fn export(
     let target = Target::new(&options.output, options.overwrite)?;
     let checkpoint = Checkpoint::open(checkpoint)?;
     let staging = Staging::create(target)?;
-    let mut names = copied::copy(checkpoint.directory(), staging.path())?;
-    names.extend(write_settings(&checkpoint, staging.path())?);
-    let graphs = GraphWriter { checkpoint: &checkpoint, options, package: staging.path(), progress }.write_all()?;
-    names.extend(Graph::ALL.iter().flat_map(|graph| [graph.file(), graph.data_file()]).map(str::to_owned));
+    let contents = Contents::write(&checkpoint, options, staging.path(), progress)?;
     let source = source_info(&checkpoint, progress)?;
-    let manifest = Manifest {
-        format_version: Manifest::FORMAT_VERSION,
-        qvl_version: env!("CARGO_PKG_VERSION").to_owned(),
-        source,
-        graphs,
-        files: sizes(staging.path(), &names)?,
-    };
-    let bytes = manifest.files.values().map(|file| file.bytes).sum();
-    let path = staging.publish(&manifest)?;
-    Ok(ExportReport { path, bytes, graphs: manifest.graphs })
+    contents.publish(staging, source)
+}
+
+/// The files of a package, all but its manifest.
+pub(crate) struct Contents {
+    layout: Layout,
+    graphs: BTreeMap<String, GraphInfo>,
+    files: BTreeMap<String, FileInfo>,
+}
+
+impl Contents {
+    /// Writes the files to the directory `package`.
+    pub(crate) fn write(
+        checkpoint: &Checkpoint,
+        options: &ExportOptions,
+        package: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Self, ExportError> {
+        let mut names = copied::copy(checkpoint.directory(), package)?;
+        match options.layout {
+            Layout::Package => names.extend(write_settings(checkpoint, package)?),
+            Layout::TransformersJs => transformers_js::complete_settings(checkpoint.config(), package)?,
+        }
+        let graphs = GraphWriter { checkpoint, options, package, progress }.write_all()?;
+        if options.layout == Layout::TransformersJs {
+            transformers_js::describe_graphs(package, &graphs)?;
+        }
+        names.extend(graph_files(options.layout, &graphs));
+        Ok(Self { layout: options.layout, graphs, files: sizes(package, &names)? })
+    }
+
+    /// Adds the manifest and puts the package, whose files are in `staging`, in place.
+    pub(crate) fn publish(self, staging: Staging, source: SourceInfo) -> Result<ExportReport, ExportError> {
+        let manifest = Manifest {
+            format_version: Manifest::FORMAT_VERSION,
+            qvl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            layout: self.layout,
+            source,
+            graphs: self.graphs,
+            files: self.files,
+        };
+        let bytes = manifest.files.values().map(|file| file.bytes).sum();
+        let path = staging.publish(&manifest)?;
+        Ok(ExportReport { path, bytes, graphs: manifest.graphs })
+    }
 }
 
 fn write_settings(checkpoint: &Checkpoint, package: &Path) -> Result<[String; 2], ExportError> {
@@ -60,10 +92,16 @@ fn write_settings(checkpoint: &Checkpoint, package: &Path) -> Result<[String; 2]
         (genai::PROCESSOR_CONFIG, genai::processor_config(checkpoint.config(), &settings)),
     ];
     for (name, value) in &files {
-        let path = package.join(name);
-        fs::write(&path, format!("{value:#}\n")).map_err(|e| PackageError::io(path, e))?;
+        json::write(&package.join(name), value)?;
     }
     Ok(files.map(|(name, _)| name.to_owned()))
+}
+
+/// Names of the files of all graphs.
+fn graph_files(layout: Layout, graphs: &BTreeMap<String, GraphInfo>) -> Vec<String> {
+    let infos = Graph::ALL.iter().filter_map(|&graph| Some((graph, graphs.get(graph.name())?)));
+    let files = infos.map(|(graph, info)| layout.files(graph, info.precision));
+    files.flat_map(|files| [files.onnx, files.data]).collect()
 }
 
 fn source_info(checkpoint: &Checkpoint, progress: &dyn Progress) -> Result<SourceInfo, ExportError> {
@@ -79,6 +117,7 @@ fn source_info(checkpoint: &Checkpoint, progress: &dyn Progress) -> Result<Sourc
         name: directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         model_type: checkpoint.config().model_type.as_str().to_owned(),
         files: files.collect(),
+        via: Vec::new(),
     })
 }
 

@@ -16,7 +16,10 @@
 //! println!("{} bytes", report.bytes);
 //! # Ok::<(), qvl_export::ExportError>(())
 //! ```
+//!
+//! [`requantize()`] does the same from a floating-point package, whose checkpoint is no longer at hand.
 
+mod calibrate;
 mod error;
 mod export;
 mod files;
@@ -27,14 +30,17 @@ mod mix;
 mod options;
 mod progress;
 mod quantize;
+mod requantize;
 mod storage;
 mod weights;
 
+pub use calibrate::{CalibrationPrompt, Calibrator};
 pub use error::ExportError;
 pub use export::{ExportReport, export};
 pub use mix::Mix;
 pub use options::ExportOptions;
 pub use progress::{NoProgress, Progress, Stage};
 pub use quantize::BlockFormat;
-pub use qvl_package::{Graph, Method, Precision};
+pub use qvl_package::{Graph, Layout, Method, Precision};
+pub use requantize::requantize;
 pub use storage::{SharedTensor, Storage, StoragePlan};

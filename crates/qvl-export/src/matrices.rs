@@ -4,10 +4,13 @@ use std::ops::Range;
 
 use qvl_checkpoint::Tensor;
 
+use crate::calibrate::{Fold, apply};
+
 /// Rows and columns of the tiles in which matrices are transposed: 64 · 256 floats stay in the second-level cache.
 const TILE: (usize, usize) = (64, 256);
 
 /// One matrix, or several of one size, each [rows, columns] in the graph.
+#[derive(Clone)]
 pub(crate) struct Matrices<'a> {
     tensor: Tensor<'a>,
     count: usize,
@@ -15,15 +18,38 @@ pub(crate) struct Matrices<'a> {
     columns: usize,
     /// The checkpoint holds each matrix as [columns, rows].
     is_transposed: bool,
-    /// The checkpoint holds the even rows first, then the odd ones.
-    is_interleaved: bool,
+    order: RowOrder,
+    fold: Fold,
+}
+
+/// Where the rows of a matrix lie in the tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowOrder {
+    /// As in the matrix.
+    Same,
+    /// The even rows first, then the odd ones.
+    EvenThenOdd,
+    /// The rows of the first half and those of the second in turn.
+    HalvesInTurn,
+}
+
+impl RowOrder {
+    /// The tensor's row that is row `row` of a matrix of `rows` rows.
+    fn source(self, row: usize, rows: usize) -> usize {
+        let half = rows / 2;
+        match self {
+            Self::Same => row,
+            Self::EvenThenOdd => row / 2 + (row % 2) * half,
+            Self::HalvesInTurn => 2 * (row % half) + row / half,
+        }
+    }
 }
 
 impl<'a> Matrices<'a> {
     /// Matrices [count, rows, columns] in the checkpoint's own order.
     pub(crate) fn plain(tensor: Tensor<'a>, dims: [usize; 3]) -> Self {
         let [count, rows, columns] = dims;
-        Self { tensor, count, rows, columns, is_transposed: false, is_interleaved: false }
+        Self { tensor, count, rows, columns, is_transposed: false, order: RowOrder::Same, fold: Fold::default() }
     }
 
     /// Matrices that are [count, rows, columns] in the graph and [count, columns, rows] in the checkpoint.
@@ -33,7 +59,17 @@ impl<'a> Matrices<'a> {
 
     /// Takes the even rows from the first half of the checkpoint's rows, the odd ones from the second.
     pub(crate) fn interleaved(self) -> Self {
-        Self { is_interleaved: true, ..self }
+        Self { order: RowOrder::EvenThenOdd, ..self }
+    }
+
+    /// Matrices [count, rows, columns] whose first half of rows are the tensor's even rows, the second half the odd ones.
+    pub(crate) fn separated(tensor: Tensor<'a>, dims: [usize; 3]) -> Self {
+        Self { order: RowOrder::HalvesInTurn, ..Self::plain(tensor, dims) }
+    }
+
+    /// Multiplies by the factors of `fold`.
+    pub(crate) fn folded(self, fold: Fold) -> Self {
+        Self { fold, ..self }
     }
 
     /// Number of matrices, rows of each, columns of each.
@@ -48,7 +84,7 @@ impl<'a> Matrices<'a> {
 
     /// Reads `rows`, counted through all matrices, into `out`.
     pub(crate) fn read(&self, rows: Range<usize>, out: &mut [f32]) {
-        let mut rest = out;
+        let mut rest = &mut *out;
         let mut row = rows.start;
         while row < rows.end {
             // A stretch may end one matrix and begin the next.
@@ -63,12 +99,13 @@ impl<'a> Matrices<'a> {
             row += count;
             rest = later;
         }
+        apply(&self.fold, self.dims(), rows.start, out);
     }
 
     /// Copies whole rows.
     fn read_rows(&self, matrix: usize, start: usize, out: &mut [f32]) {
         for (i, out) in out.chunks_exact_mut(self.columns).enumerate() {
-            let row = matrix * self.rows + self.source_row(start + i);
+            let row = matrix * self.rows + self.order.source(start + i, self.rows);
             self.tensor.read_f32(row * self.columns, out);
         }
     }
@@ -102,7 +139,7 @@ impl<'a> Matrices<'a> {
         tile: &mut [f32],
     ) -> (usize, usize) {
         let base = matrix * self.rows * self.columns;
-        if !self.is_interleaved {
+        if self.order == RowOrder::Same {
             for (line, column) in tile.chunks_exact_mut(rows.len()).zip(columns.clone()) {
                 self.tensor.read_f32(base + column * self.rows + rows.start, line);
             }
@@ -121,16 +158,13 @@ impl<'a> Matrices<'a> {
         }
         (2 * pairs.len(), rows.start % 2)
     }
-
-    fn source_row(&self, row: usize) -> usize {
-        if self.is_interleaved { row / 2 + (row % 2) * (self.rows / 2) } else { row }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use proptest::prelude::*;
     use qvl_checkpoint::Checkpoint;
 
     use super::*;
@@ -186,5 +220,15 @@ mod tests {
             })
         };
         assert_eq!(read_all("moe", true), read_all("moe-resaved5x", false));
+    }
+
+    proptest! {
+        #[test]
+        fn separating_undoes_interleaving(half in 1..2000_usize, row in any::<prop::sample::Index>()) {
+            let rows = 2 * half;
+            let row = row.index(rows);
+            let interleaved = RowOrder::EvenThenOdd.source(row, rows);
+            prop_assert_eq!(RowOrder::HalvesInTurn.source(interleaved, rows), row);
+        }
     }
 }

@@ -1,20 +1,23 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use qvl_checkpoint::Checkpoint;
 use qvl_onnx::DataType;
-use qvl_package::{Graph, GraphInfo, LogitsRows, Method, Precision, QuantizationInfo};
+use qvl_package::{Graph, GraphInfo, Layout, LogitsRows, Method, Precision, QuantizationInfo};
 
 use crate::graph::{TABLE, TextGraph, VisionGraph};
 use crate::quantize::BlockFormat;
 use crate::storage::{Storage, StoragePlan};
-use crate::{ExportError, Mix};
+use crate::{Calibrator, ExportError, Mix};
 
 /// Choices about an export.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
     /// The package's directory, which is made.
     pub output: PathBuf,
+    /// How its files are named and arranged.
+    pub layout: Layout,
     /// Type of the text decoder's weights.
     pub precision: Precision,
     /// Which of the text decoder's matrices have another precision, where it is quantised.
@@ -26,6 +29,10 @@ pub struct ExportOptions {
     pub embedding_precision: Option<Precision>,
     /// How quantised matrices get their scales.
     pub method: Method,
+    /// Where a method that calibrates gets its prompts from.
+    pub calibrator: Option<Arc<dyn Calibrator>>,
+    /// Most tokens that it gets.
+    pub calibration_tokens: usize,
     /// Values that share a scale in quantised matrices: a power of two from 16 to 256.
     pub block_size: usize,
     /// Whether the zero points of quantised matrices are fixed instead of stored.
@@ -43,11 +50,14 @@ impl ExportOptions {
     pub fn new(output: impl Into<PathBuf>) -> Self {
         Self {
             output: output.into(),
+            layout: Layout::Package,
             precision: Precision::Fp16,
             mix: Mix::AUTO,
             vision_precision: None,
             embedding_precision: None,
             method: Method::Search,
+            calibrator: None,
+            calibration_tokens: 8192,
             block_size: 32,
             symmetric: true,
             accuracy_level: 4,
@@ -69,7 +79,13 @@ impl ExportOptions {
     }
 
     pub(crate) fn vision_graph(&self) -> VisionGraph {
-        VisionGraph { float: float(self.precision_of_vision()), features: float(self.precision) }
+        let vision = float(self.precision_of_vision());
+        let pixels = match self.layout {
+            Layout::Package => vision,
+            // The only type that transformers.js has for pixels.
+            Layout::TransformersJs => DataType::Float32,
+        };
+        VisionGraph { pixels, float: vision, features: float(self.precision) }
     }
 
     pub(crate) fn text_graph(&self) -> TextGraph {
@@ -90,7 +106,7 @@ impl ExportOptions {
         })
     }
 
-    fn precision_of_vision(&self) -> Precision {
+    pub(crate) fn precision_of_vision(&self) -> Precision {
         self.vision_precision.unwrap_or(self.unquantized())
     }
 
@@ -116,11 +132,13 @@ impl ExportOptions {
         plan: &StoragePlan,
     ) -> GraphInfo {
         let quantization = precision.bits().map(|_| QuantizationInfo {
-            method: self.method,
+            // Only the text decoder's layers are calibrated.
+            method: if self.method.calibrates() && graph != Graph::Text { Method::Search } else { self.method },
             block_size: self.block_size,
             symmetric: self.symmetric,
             accuracy_level: self.accuracy_level,
             mix,
+            calibration: plan.calibrated().info.clone(),
             relative_error: plan.relative_errors(),
         });
         let logits = (graph == Graph::Text).then(|| self.logits());

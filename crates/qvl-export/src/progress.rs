@@ -1,12 +1,22 @@
+use qvl_onnx::OnnxError;
+
+use crate::ExportError;
+
 /// What an export is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// Writing a package's weights as a checkpoint's.
+    Unpack,
     /// Hashing the checkpoint's files.
     Hash,
     /// Measuring which matrices lose most.
     Mix,
     /// Writing the vision encoder.
     Vision,
+    /// Making the calibration's prompts ready.
+    Prompts,
+    /// Fitting the text decoder's layers to calibration; counts layers in place of bytes.
+    Calibrate,
     /// Writing the embedding.
     Embedding,
     /// Writing the text decoder.
@@ -17,9 +27,12 @@ impl Stage {
     /// What the stage does, for a progress bar.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Unpack => "unpacking the weights",
             Self::Hash => "hashing the checkpoint",
             Self::Mix => "choosing the mix",
             Self::Vision => "vision encoder",
+            Self::Prompts => "reading the calibration prompts",
+            Self::Calibrate => "calibrating",
             Self::Embedding => "embedding",
             Self::Text => "text decoder",
         }
@@ -38,6 +51,23 @@ pub trait Progress: Sync {
     fn is_cancelled(&self) -> bool {
         false
     }
+}
+
+/// Writes a file with a function that tells of bytes and asks whether to go on.
+pub(crate) fn write_stage<T>(
+    progress: &dyn Progress,
+    (stage, bytes): (Stage, u64),
+    write: impl FnOnce(&(dyn Fn(u64) -> bool + Sync)) -> Result<T, OnnxError>,
+) -> Result<T, ExportError> {
+    progress.start(stage, bytes);
+    let advance = |bytes| {
+        progress.advance(bytes);
+        !progress.is_cancelled()
+    };
+    write(&advance).map_err(|error| match error {
+        OnnxError::Stopped => ExportError::Cancelled,
+        other => other.into(),
+    })
 }
 
 /// Takes no notice.

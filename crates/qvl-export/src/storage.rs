@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use qvl_onnx::proto::ExternalTensor;
 use qvl_onnx::{DataType, OnnxError, StoredTensor};
 
+use crate::calibrate::{Calibrated, Fold};
 use crate::quantize::{BlockFormat, Loss};
 
 /// How a matrix is stored.
@@ -23,6 +24,7 @@ pub struct StoragePlan {
     storage: Storage,
     others: BTreeMap<String, Storage>,
     shared: Option<SharedTensor>,
+    calibrated: Calibrated,
     losses: Mutex<BTreeMap<String, Loss>>,
 }
 
@@ -38,13 +40,29 @@ pub struct SharedTensor {
 impl StoragePlan {
     /// All matrices as `storage`, but for those that `others` names.
     pub fn new(storage: Storage, others: BTreeMap<String, Storage>) -> Self {
-        Self { storage, others, shared: None, losses: Mutex::default() }
+        Self { storage, others, shared: None, calibrated: Calibrated::default(), losses: Mutex::default() }
     }
 
     /// The same, with a tensor that is stored already.
     #[must_use]
     pub fn with_shared(self, shared: Option<SharedTensor>) -> Self {
         Self { shared, ..self }
+    }
+
+    /// The same, with what calibration found.
+    #[must_use]
+    pub(crate) fn with_calibrated(self, calibrated: Calibrated) -> Self {
+        Self { calibrated, ..self }
+    }
+
+    /// What calibration found.
+    pub(crate) fn calibrated(&self) -> &Calibrated {
+        &self.calibrated
+    }
+
+    /// The factors that go into the tensor `name`.
+    pub(crate) fn fold_of(&self, name: &str) -> Fold {
+        self.calibrated.folds.get(name).cloned().unwrap_or_default()
     }
 
     /// Whether the tensor `name` is stored already.

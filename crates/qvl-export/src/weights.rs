@@ -1,6 +1,7 @@
 //! A checkpoint's tensors in the order and type in which a graph wants them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -33,7 +34,8 @@ impl<'a> Weights<'a> {
     pub(crate) fn typed(&self, g: &mut GraphBuilder<'a>, name: &str, to: DataType) -> Result<Value, ExportError> {
         let tensor = self.checkpoint.tensor(name)?;
         let dims = tensor.shape().to_vec();
-        Ok(g.weight(name, to, &dims, Converted { tensor, to })?)
+        let factors = self.plan.fold_of(name).outputs;
+        Ok(g.weight(name, to, &dims, Converted { tensor, to, factors })?)
     }
 
     /// `x` [.., n] times the transpose of the matrix `name`.weight [m, n].
@@ -73,7 +75,7 @@ impl<'a> Weights<'a> {
             Storage::Blocks(format) => {
                 let (tensor, [outputs, inputs]) = self.matrix(name)?;
                 let blocks = format.blocks(inputs);
-                let matrices = Matrices::plain(tensor, [1, outputs, inputs]);
+                let matrices = Matrices::plain(tensor, [1, outputs, inputs]).folded(self.plan.fold_of(name));
                 let dims = ([outputs, blocks, format.blob()], [outputs, blocks]);
                 let weight = self.quantized(g, name, matrices, format, (&dims.0, &dims.1))?;
                 let node = MatMulNBits {
@@ -100,7 +102,8 @@ impl<'a> Weights<'a> {
         stored: DataType,
     ) -> Result<Value, ExportError> {
         let (tensor, [outputs, inputs]) = self.matrix(name)?;
-        let matrices = Matrices::transposed(tensor, [1, inputs, outputs]);
+        let fold = self.plan.fold_of(name).transposed();
+        let matrices = Matrices::transposed(tensor, [1, inputs, outputs]).folded(fold);
         let weight = g.weight(name, stored, &[inputs, outputs], FloatRows { matrices, to: stored })?;
         let weight = g.cast(&format!("{label}.weight"), &weight, self.float)?;
         Ok(g.matmul(label, x, &weight)?)
@@ -212,6 +215,8 @@ impl<'a> Weights<'a> {
         }
         let values = if self.plan.is_shared(name) {
             tensors.iter().map(|tensor| g.stored_at(tensor, self.plan.place_of(tensor)?)).collect()
+        } else if self.plan.calibrated().codes.has(name) {
+            g.weights(tensors, count * rows, CalibratedRows { name: name.to_owned(), plan: self.plan })
         } else {
             let source = QuantizedRows { matrices, format, name: name.to_owned(), plan: self.plan };
             g.weights(tensors, count * rows, source)
@@ -235,6 +240,8 @@ struct Quantized {
 struct Converted<'a> {
     tensor: Tensor<'a>,
     to: DataType,
+    /// One for each element.
+    factors: Option<Arc<[f32]>>,
 }
 
 impl WeightSource for Converted<'_> {
@@ -246,6 +253,9 @@ impl WeightSource for Converted<'_> {
             let first = rows.start * row + i * values.len();
             let values = &mut values[..out.len() / self.to.size()];
             self.tensor.read_f32(first, values);
+            if let Some(factors) = &self.factors {
+                values.iter_mut().zip(&factors[first..]).for_each(|(value, factor)| *value *= factor);
+            }
             encode(values, self.to, out)?;
         }
         Ok(())
@@ -275,9 +285,9 @@ fn for_stretches(
 }
 
 /// Matrices as numbers of one type.
-struct FloatRows<'a> {
-    matrices: Matrices<'a>,
-    to: DataType,
+pub(crate) struct FloatRows<'a> {
+    pub(crate) matrices: Matrices<'a>,
+    pub(crate) to: DataType,
 }
 
 impl WeightSource for FloatRows<'_> {
@@ -331,6 +341,18 @@ impl WeightSource for QuantizedRows<'_> {
 
     fn finished(&self) {
         self.matrices.release();
+    }
+}
+
+/// Matrices of which calibration found the codes.
+struct CalibratedRows<'a> {
+    name: String,
+    plan: &'a StoragePlan,
+}
+
+impl WeightSource for CalibratedRows<'_> {
+    fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        self.plan.calibrated().codes.copy(&self.name, rows, outputs)
     }
 }
 

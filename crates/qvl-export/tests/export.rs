@@ -64,23 +64,23 @@ fn the_graphs_keep_their_contracts() {
     assert_eq!(inputs, ["pixel_values 1[patches, 1536]", "image_grid_thw 7[images, 3]"]);
     assert_eq!(outputs, ["image_features 10[features, 512]"]);
     let (inputs, outputs) = contract(&output, Graph::Embedding);
-    assert_eq!(inputs, ["input_ids 7[batch, sequence]", "image_features 10[features, 512]"]);
-    assert_eq!(outputs, ["inputs_embeds 10[batch, sequence, 512]"]);
+    assert_eq!(inputs, ["input_ids 7[batch_size, sequence]", "image_features 10[features, 512]"]);
+    assert_eq!(outputs, ["inputs_embeds 10[batch_size, sequence, 512]"]);
     let (inputs, outputs) = contract(&output, Graph::Text);
     assert_eq!(
         inputs[..3],
         [
-            "inputs_embeds 10[batch, sequence, 512]",
-            "attention_mask 7[batch, total_length]",
-            "position_ids 7[3, batch, sequence]",
+            "inputs_embeds 10[batch_size, sequence, 512]",
+            "attention_mask 7[batch_size, total_length]",
+            "position_ids 7[3, batch_size, sequence]",
         ]
     );
-    assert_eq!(inputs[3], "past_key_values.0.key 10[batch, 2, past_length, 32]");
-    assert_eq!(outputs[0], "present.0.key 10[batch, 2, present_length, 32]");
-    assert_eq!(outputs.last().unwrap(), "logits 10[batch, 1, 1280]");
+    assert_eq!(inputs[3], "past_key_values.0.key 10[batch_size, 2, past_length, 32]");
+    assert_eq!(outputs[0], "present.0.key 10[batch_size, 2, present_length, 32]");
+    assert_eq!(outputs.last().unwrap(), "logits 10[batch_size, 1, 1280]");
 
     export(&tiny("dense-tied"), &ExportOptions { all_logits: true, overwrite: true, ..choices }, &NoProgress).unwrap();
-    assert_eq!(contract(&output, Graph::Text).1.last().unwrap(), "logits 10[batch, sequence, 1280]");
+    assert_eq!(contract(&output, Graph::Text).1.last().unwrap(), "logits 10[batch_size, sequence, 1280]");
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn quantised_packages_say_how_they_were_made() {
     let others = ["vision", "embedding"].map(|graph| package.manifest().graphs[graph].precision);
     assert_eq!(others, [Precision::Fp16; 2]);
     let (inputs, outputs) = contract(&output, Graph::Text);
-    assert_eq!(inputs[3], "past_key_values.0.key 1[batch, 2, past_length, 32]");
-    assert_eq!(outputs.last().unwrap(), "logits 1[batch, 1, 1280]");
+    assert_eq!(inputs[3], "past_key_values.0.key 1[batch_size, 2, past_length, 32]");
+    assert_eq!(outputs.last().unwrap(), "logits 1[batch_size, 1, 1280]");
 
     let half = ExportOptions { overwrite: true, ..options(&output, Precision::Fp16) };
     assert!(report.bytes < export(&tiny("dense-untied"), &half, &NoProgress).unwrap().bytes);

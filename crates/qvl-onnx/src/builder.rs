@@ -157,16 +157,10 @@ impl<'a> GraphBuilder<'a> {
         rows: usize,
         source: impl WeightSource + 'a,
     ) -> Result<Vec<Value>, OnnxError> {
-        let mut values = Vec::with_capacity(tensors.len());
-        for tensor in &tensors {
-            if tensor.bytes() % rows.max(1) as u64 != 0 {
-                let reason = format!("{:?} does not divide into {rows} rows", tensor.dims);
-                return Err(OnnxError::Weight { tensor: tensor.name.clone(), reason });
-            }
-            values.push(self.declare_stored(tensor)?);
-        }
-        self.weights.push(Weight { tensors, rows, source: Box::new(source) });
-        Ok(values)
+        let weight = Weight::new(tensors, rows, source)?;
+        let values = weight.tensors.iter().map(|tensor| self.declare_stored(tensor)).collect();
+        self.weights.push(weight);
+        values
     }
 
     /// A stored tensor whose bytes are those at `place`, which another model's [`Model::write`] has written.
@@ -421,6 +415,6 @@ impl Model<'_> {
 
     /// Bytes of all external tensors, without the gaps between them.
     pub fn weight_bytes(&self) -> u64 {
-        self.weights.iter().flat_map(|weight| &weight.tensors).map(StoredTensor::bytes).sum()
+        self.weights.iter().map(Weight::bytes).sum()
     }
 }

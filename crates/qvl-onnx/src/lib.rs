@@ -22,6 +22,7 @@
 mod builder;
 mod error;
 mod ops;
+mod packed;
 pub mod proto;
 mod types;
 mod weights;
@@ -32,6 +33,7 @@ pub use error::OnnxError;
 pub use ops::attention::{GroupQueryAttention, GroupQueryOutputs};
 pub use ops::experts::MixtureOfExperts;
 pub use ops::quantized::{MatMulNBits, QuantizedExperts, QuantizedTable};
+pub use packed::PackedFile;
 pub use types::{DataType, Dim, Shape, Value};
 pub use weights::{StoredTensor, WeightSource};
 pub use write::ALIGNMENT;

@@ -257,7 +257,11 @@ impl ModelProto {
 }
 
 impl TensorProto {
-    fn external(&self) -> Result<ExternalTensor, OnnxError> {
+    /// Where the elements are, of a tensor whose elements are external.
+    ///
+    /// # Errors
+    /// If the entry is malformed, or its length is not that of the shape and the type.
+    pub fn external(&self) -> Result<ExternalTensor, OnnxError> {
         let malformed = |reason: &str| OnnxError::ExternalData { tensor: self.name.clone(), reason: reason.to_owned() };
         let entry = |key: &str| self.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
         let number =

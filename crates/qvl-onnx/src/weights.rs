@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::DataType;
+use crate::{DataType, OnnxError};
 
 /// Where stored tensors' elements come from when the file is written.
 ///
@@ -43,7 +43,30 @@ pub(crate) struct Weight<'a> {
     pub(crate) source: Box<dyn WeightSource + 'a>,
 }
 
-impl Weight<'_> {
+impl<'a> Weight<'a> {
+    /// Tensors of `rows` rows each.
+    ///
+    /// # Errors
+    /// If a tensor does not divide into that many rows.
+    pub(crate) fn new(
+        tensors: Vec<StoredTensor>,
+        rows: usize,
+        source: impl WeightSource + 'a,
+    ) -> Result<Self, OnnxError> {
+        for tensor in &tensors {
+            if tensor.bytes() % rows.max(1) as u64 != 0 {
+                let reason = format!("{:?} does not divide into {rows} rows", tensor.dims);
+                return Err(OnnxError::Weight { tensor: tensor.name.clone(), reason });
+            }
+        }
+        Ok(Self { tensors, rows, source: Box::new(source) })
+    }
+
+    /// Bytes of all tensors together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.tensors.iter().map(StoredTensor::bytes).sum()
+    }
+
     /// Bytes of a row of each tensor.
     pub(crate) fn row_bytes(&self) -> impl Iterator<Item = usize> {
         self.tensors.iter().map(|tensor| (tensor.bytes() / self.rows.max(1) as u64) as usize)

@@ -40,12 +40,13 @@ impl Model<'_> {
         data: &Path,
         advance: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<Vec<ExternalTensor>, OnnxError> {
-        let (offsets, end) = offsets(&self.weights);
-        write_data(data, &self.weights, &offsets, end, advance)?;
+        let places = Places::new(&self.weights, 0, ALIGNMENT);
+        write_data(data, &self.weights, &places, &[], advance)?;
         let location = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if let Some(graph) = &mut self.proto.graph {
             let tensors = self.weights.iter().flat_map(|weight| &weight.tensors);
-            let external = tensors.zip(offsets.iter().flatten()).map(|(t, &offset)| external(t, &location, offset));
+            let external =
+                tensors.zip(places.starts.iter().flatten()).map(|(t, &offset)| external(t, &location, offset));
             graph.initializer.extend(external);
         }
         let io_error = |source| OnnxError::Io { path: onnx.to_path_buf(), source };
@@ -55,15 +56,23 @@ impl Model<'_> {
 }
 
 /// Where each weight's tensors start, and where the last one ends.
-fn offsets(weights: &[Weight<'_>]) -> (Vec<Vec<u64>>, u64) {
-    let mut end = 0u64;
-    let mut place = |tensor: &StoredTensor| {
-        let start = end.next_multiple_of(ALIGNMENT);
-        end = start + tensor.bytes();
-        start
-    };
-    let offsets = weights.iter().map(|weight| weight.tensors.iter().map(&mut place).collect()).collect();
-    (offsets, end)
+pub(crate) struct Places {
+    starts: Vec<Vec<u64>>,
+    end: u64,
+}
+
+impl Places {
+    /// One after another from the byte `first` on, each at a multiple of `alignment`.
+    pub(crate) fn new(weights: &[Weight<'_>], first: u64, alignment: u64) -> Self {
+        let mut end = first;
+        let mut place = |tensor: &StoredTensor| {
+            let start = end.next_multiple_of(alignment);
+            end = start + tensor.bytes();
+            start
+        };
+        let starts = weights.iter().map(|weight| weight.tensors.iter().map(&mut place).collect()).collect();
+        Self { starts, end }
+    }
 }
 
 /// The entry of a tensor at `offset` in the file `location`.
@@ -83,16 +92,18 @@ pub(crate) fn external(tensor: &StoredTensor, location: &str, offset: u64) -> Te
     }
 }
 
-fn write_data(
+/// Writes a file that begins with `head` and has the weights at their places.
+pub(crate) fn write_data(
     path: &Path,
     weights: &[Weight<'_>],
-    offsets: &[Vec<u64>],
-    end: u64,
+    places: &Places,
+    head: &[u8],
     advance: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<(), OnnxError> {
     let io_error = |source| OnnxError::Io { path: path.to_path_buf(), source };
     let file = File::create_new(path).map_err(io_error)?;
-    reserve(&file, end).map_err(io_error)?;
+    reserve(&file, places.end).map_err(io_error)?;
+    write_at(&file, head, 0).map_err(io_error)?;
     let chunks = chunks(weights, (BUFFERS / rayon::current_num_threads()).clamp(BUFFER.0, BUFFER.1));
     let mut left: Vec<AtomicUsize> = weights.iter().map(|_| AtomicUsize::new(0)).collect();
     for chunk in &chunks {
@@ -105,7 +116,7 @@ fn write_data(
         let mut outputs = split(buffer, row_bytes.iter().map(|bytes| bytes * chunk.rows.len()));
         let weight_error = |reason| OnnxError::Weight { tensor: weight.tensors[0].name.clone(), reason };
         weight.source.fill(chunk.rows.clone(), &mut outputs).map_err(weight_error)?;
-        for ((output, offset), bytes) in outputs.iter().zip(&offsets[chunk.weight]).zip(row_bytes) {
+        for ((output, offset), bytes) in outputs.iter().zip(&places.starts[chunk.weight]).zip(row_bytes) {
             write_at(&file, output, offset + (chunk.rows.start * bytes) as u64).map_err(io_error)?;
         }
         if !advance(buffer.len() as u64) {

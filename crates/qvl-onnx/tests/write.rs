@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use qvl_onnx::proto::ModelProto;
-use qvl_onnx::{ALIGNMENT, DataType, GraphBuilder, OnnxError, StoredTensor, WeightSource, shape};
+use qvl_onnx::{ALIGNMENT, DataType, GraphBuilder, OnnxError, PackedFile, StoredTensor, WeightSource, shape};
 
 /// Tensors of float32 whose elements are their own index, or twice that, or three times that …
 struct Counting<'a> {
@@ -74,6 +74,28 @@ fn tensors_are_aligned_whole_and_in_one_file() {
             assert_eq!(value, ((factor * i) as f32).to_le_bytes(), "{name} at {i}");
         }
     }
+}
+
+#[test]
+fn a_packed_file_is_its_header_and_its_tensors_without_gaps() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("packed");
+    let finished = AtomicUsize::new(0);
+    let mut file = PackedFile::new();
+    let dims: [&[usize]; 3] = [&[3], &[1501, 2003], &[2, 5, 7]];
+    for dims in dims {
+        let tensor = StoredTensor { name: "w".into(), data_type: DataType::Float32, dims: dims.to_vec() };
+        let (columns, rows) = dims.split_last().unwrap();
+        file.push(tensor, rows.iter().product(), Counting { row: std::slice::from_ref(columns), finished: &finished })
+            .unwrap();
+    }
+    let counts = dims.map(|dims| dims.iter().product::<usize>());
+    assert_eq!(file.bytes(), 4 * counts.iter().sum::<usize>() as u64);
+    file.write(&path, b"header", &|_| true).unwrap();
+    let values = counts.iter().flat_map(|&count| (0..count).flat_map(|i| (i as f32).to_le_bytes()));
+    let expected: Vec<u8> = b"header".iter().copied().chain(values).collect();
+    assert!(std::fs::read(&path).unwrap() == expected);
+    assert_eq!(finished.load(Ordering::Relaxed), 3);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use qvl_checkpoint::Config;
 
 use crate::graph_file::check_external_data;
-use crate::{FileInfo, Graph, MANIFEST, Manifest, PackageError};
+use crate::{FileInfo, Graph, Layout, MANIFEST, Manifest, PackageError};
 
 /// Largest manifest that is read; real ones have a few kilobytes.
 const MANIFEST_LIMIT: u64 = 16 << 20;
@@ -37,6 +37,19 @@ impl PackageDir {
         let config_path = path.join("config.json");
         let config = Config::read(&config_path).map_err(|source| PackageError::Config { path: config_path, source })?;
         Ok(Self { path, manifest, config })
+    }
+
+    /// Whether the manifest at `path` was written by this program, whatever its version. Others call files of theirs
+    /// `package.json` too.
+    pub(crate) fn is_own(path: &Path) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Versions {
+            #[serde(rename = "format_version")]
+            _format: u32,
+            #[serde(rename = "qvl_version")]
+            _program: String,
+        }
+        read_text(&path.join(MANIFEST)).is_ok_and(|text| serde_json::from_str::<Versions>(&text).is_ok())
     }
 
     /// Whether `path` looks like a package: it holds a manifest.
@@ -72,10 +85,7 @@ fn read_manifest(package: &Path) -> Result<Manifest, PackageError> {
         return Err(PackageError::NotAPackage { path: package.to_path_buf() });
     }
     let manifest_error = |reason: String| PackageError::Manifest { path: path.clone(), reason };
-    let mut text = String::new();
-    fs::File::open(&path)
-        .and_then(|file| file.take(MANIFEST_LIMIT).read_to_string(&mut text))
-        .map_err(|e| PackageError::io(&path, e))?;
+    let text = read_text(&path).map_err(|e| PackageError::io(&path, e))?;
     // The version is read by itself first: a newer format may not parse as this one.
     #[derive(serde::Deserialize)]
     struct Version {
@@ -90,6 +100,9 @@ fn read_manifest(package: &Path) -> Result<Manifest, PackageError> {
         });
     }
     let manifest: Manifest = serde_json::from_str(&text).map_err(|e| manifest_error(e.to_string()))?;
+    if manifest.layout == Layout::TransformersJs {
+        return Err(PackageError::TransformersJs { path: package.to_path_buf() });
+    }
     for graph in Graph::ALL {
         if !manifest.graphs.contains_key(graph.name()) {
             return Err(manifest_error(format!("`graphs` does not describe the {} graph", graph.name())));
@@ -101,6 +114,13 @@ fn read_manifest(package: &Path) -> Result<Manifest, PackageError> {
         }
     }
     Ok(manifest)
+}
+
+/// The text of a manifest, up to a limit.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MANIFEST_LIMIT).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn problems_of(package: &Path, manifest: &Manifest) -> Result<Vec<String>, PackageError> {

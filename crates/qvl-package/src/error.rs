@@ -35,6 +35,14 @@ pub enum PackageError {
         /// The newest version that is understood.
         supported: u32,
     },
+    /// The export has the layout of transformers.js.
+    #[error(
+        "{path} has the layout of transformers.js, which qvl writes but does not open; export the checkpoint without --layout"
+    )]
+    TransformersJs {
+        /// The directory that was given.
+        path: PathBuf,
+    },
     /// One or more of the package's files are missing, truncated or not plain files.
     #[error("package {path} is damaged: {}; export it again", problems.join(", "))]
     Damaged {

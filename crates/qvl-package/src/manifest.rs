@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Layout;
+
 /// File name of the manifest.
 pub const MANIFEST: &str = "package.json";
 
@@ -14,6 +16,9 @@ pub struct Manifest {
     pub format_version: u32,
     /// Version of the program that wrote the package.
     pub qvl_version: String,
+    /// How the files are arranged.
+    #[serde(skip_serializing_if = "Layout::is_package", default)]
+    pub layout: Layout,
     /// The checkpoint that was exported.
     pub source: SourceInfo,
     /// How each graph was made, by its name: `vision`, `embedding`, `text`.
@@ -36,6 +41,18 @@ pub struct SourceInfo {
     pub model_type: String,
     /// Size and SHA-256 of its configuration and of each shard.
     pub files: BTreeMap<String, FileInfo>,
+    /// The packages between the checkpoint and this one, the first one first; none for an export.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub via: Vec<Intermediate>,
+}
+
+/// A package from which another one was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intermediate {
+    /// Version of the program that wrote it.
+    pub qvl_version: String,
+    /// Precision of each of its graphs, by name.
+    pub precisions: BTreeMap<String, Precision>,
 }
 
 /// How a graph was made.
@@ -70,12 +87,29 @@ pub struct QuantizationInfo {
     /// Tensors that have another precision than the graph, and theirs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub mix: BTreeMap<String, Precision>,
-    /// What each quantised tensor lost: `Σ (w − ŵ)² / Σ w²` over its weights w and their stored values ŵ, to four digits.
+    /// What the matrices of layers were fitted to, where the method calibrates.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<CalibrationInfo>,
+    /// What each quantised tensor lost: `Σ (w − ŵ)² / Σ w²` over its weights w (after AWQ's scaling) and their stored
+    /// values ŵ, to four digits.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub relative_error: BTreeMap<String, f64>,
 }
 
-/// How a block's scale and zero point are found.
+/// What matrices were fitted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalibrationInfo {
+    /// Name of the prompts' source.
+    pub source: String,
+    /// Prompts with their answers.
+    pub prompts: usize,
+    /// Tokens of all prompts.
+    pub tokens: usize,
+    /// Those of them that stand for pictures or videos. All together they counted no more than all others.
+    pub vision_tokens: usize,
+}
+
+/// How quantised matrices get their codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
@@ -83,6 +117,19 @@ pub enum Method {
     Rtn,
     /// The best of several ranges, each with its least-squares scale, by squared error.
     Search,
+    /// `search` after inputs that are large in calibration were scaled up in the layers' matrices, and down in what makes
+    /// them (activation-aware weight quantisation).
+    Awq,
+    /// Ranges by `search`, then the layers' columns rounded one after another, each one's error made up for by the later
+    /// ones as calibration weighs it.
+    Gptq,
+}
+
+impl Method {
+    /// Whether the method fits the layers' matrices to prompts.
+    pub fn calibrates(self) -> bool {
+        matches!(self, Self::Awq | Self::Gptq)
+    }
 }
 
 impl FromStr for Method {
@@ -92,7 +139,9 @@ impl FromStr for Method {
         match text {
             "rtn" => Ok(Self::Rtn),
             "search" => Ok(Self::Search),
-            other => Err(format!("unknown method `{other}`; use rtn or search")),
+            "awq" => Ok(Self::Awq),
+            "gptq" => Ok(Self::Gptq),
+            other => Err(format!("unknown method `{other}`; use rtn, search, awq or gptq")),
         }
     }
 }
@@ -102,6 +151,8 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Rtn => "rtn",
             Self::Search => "search",
+            Self::Awq => "awq",
+            Self::Gptq => "gptq",
         })
     }
 }

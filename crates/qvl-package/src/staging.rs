@@ -38,7 +38,7 @@ impl Target {
         match fs::symlink_metadata(&absolute) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(PackageError::io(absolute, e)),
-            Ok(_) if PackageDir::is_package(&absolute) => {
+            Ok(_) if PackageDir::is_own(&absolute) => {
                 if !overwrite {
                     return Err(PackageError::Exists { path: absolute });
                 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use qvl_onnx::{DataType, GraphBuilder, WeightSource, shape};
-use qvl_package::{FileInfo, Graph, GraphInfo, Manifest, PackageDir, Precision, SourceInfo, Staging, Target};
+use qvl_package::{FileInfo, Graph, GraphInfo, Layout, Manifest, PackageDir, Precision, SourceInfo, Staging, Target};
 
 struct Ones;
 
@@ -47,7 +47,13 @@ fn write_package(path: &Path, overwrite: bool, mark: &str) -> Result<PathBuf, qv
     let manifest = Manifest {
         format_version: Manifest::FORMAT_VERSION,
         qvl_version: "test".into(),
-        source: SourceInfo { name: mark.into(), model_type: "qwen3_vl".into(), files: Default::default() },
+        layout: Layout::Package,
+        source: SourceInfo {
+            name: mark.into(),
+            model_type: "qwen3_vl".into(),
+            files: Default::default(),
+            via: Vec::new(),
+        },
         graphs: graphs.collect(),
         files: names.map(info).collect(),
     };
@@ -79,6 +85,32 @@ fn a_whole_package_opens() {
     assert_eq!(package.config().text.num_hidden_layers, 4);
     assert_eq!(package.manifest().source.name, "first");
     assert!(!entries(&path).contains(&".lock".to_owned()));
+}
+
+#[test]
+fn the_layout_of_transformers_js_is_recognised_and_not_opened() {
+    let (_directory, path) = package();
+    let manifest = path.join("package.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(!text.contains("layout"), "a package does not say that it is one");
+    fs::write(&manifest, text.replacen('{', "{ \"layout\": \"transformers.js\",", 1)).unwrap();
+    let error = error_of(&path);
+    assert!(error.contains("has the layout of transformers.js, which qvl writes but does not open"), "{error}");
+    Target::new(&path, true).unwrap();
+}
+
+#[test]
+fn a_package_json_of_others_is_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let npm = directory.path().join("npm");
+    fs::create_dir(&npm).unwrap();
+    for text in [r#"{"name": "mine", "version": "1.0.0"}"#, r#"{"format_version": 1, "name": "mine"}"#, "not JSON"] {
+        fs::write(npm.join("package.json"), text).unwrap();
+        let error = Target::new(&npm, true).unwrap_err().to_string();
+        assert!(error.contains("exists and is not a qvl package"), "{error}");
+    }
+    let (_directory, path) = package();
+    Target::new(&path, true).unwrap();
 }
 
 #[test]

@@ -22,6 +22,7 @@
 
 mod answer;
 mod cached_prompt;
+mod calibration;
 mod cancel;
 pub mod compare;
 mod conversation;
@@ -45,6 +46,7 @@ mod vision_cache;
 
 pub use answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
 pub use cached_prompt::LayoutError;
+pub use calibration::{CalibrationError, CalibrationSet};
 pub use cancel::CancelFlag;
 pub use conversation::{Content, Conversation};
 pub use embedded::EmbeddedCheckpoint;

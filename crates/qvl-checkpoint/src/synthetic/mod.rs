@@ -84,7 +84,7 @@ fn tensors(config: &Config, options: &SyntheticOptions) -> Vec<TensorSpec> {
 }
 
 fn byte_len(tensor: &TensorSpec) -> u64 {
-    2 * tensor.shape.iter().map(|side| *side as u64).product::<u64>()
+    2 * tensor.elements()
 }
 
 /// Cuts the list into files of at most `limit` bytes, one tensor at least in each.

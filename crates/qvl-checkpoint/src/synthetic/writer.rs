@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::random::{Fill, Weights};
 use super::{SyntheticError, byte_len};
+use crate::dtype::Dtype;
 use crate::layout::TensorSpec;
+use crate::write_header::safetensors_header;
 
 /// Bytes made by one thread at a time.
 const CHUNK: usize = 2 << 20;
@@ -62,7 +64,7 @@ fn shard(
     progress: &dyn Fn(u64),
 ) -> std::io::Result<()> {
     let mut file = File::create_new(path)?;
-    file.write_all(&header(tensors))?;
+    file.write_all(&safetensors_header(tensors.iter().map(|tensor| (tensor, Dtype::BF16))))?;
     let (filled, ready) = sync_channel::<Vec<Vec<u8>>>(1);
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -102,22 +104,4 @@ fn pieces(tensors: &[TensorSpec], first_tensor: u64) -> impl Iterator<Item = Pie
             len: CHUNK.min(bytes - start),
         })
     })
-}
-
-/// Length and text of the header, padded with spaces so that the data is aligned to eight bytes.
-fn header(tensors: &[TensorSpec]) -> Vec<u8> {
-    let mut listing = Map::new();
-    listing.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
-    let mut start = 0;
-    for tensor in tensors {
-        let end = start + byte_len(tensor);
-        let info = json!({ "dtype": "BF16", "shape": tensor.shape, "data_offsets": [start, end] });
-        listing.insert(tensor.name.clone(), info);
-        start = end;
-    }
-    let mut text = Value::Object(listing).to_string();
-    text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
-    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(text.as_bytes());
-    bytes
 }

@@ -6,12 +6,13 @@ mod eval;
 mod generation;
 mod media;
 mod questions;
+mod requantize;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use qvl_export::{Method, Mix, Precision};
+use qvl_export::{Layout, Method, Mix, Precision};
 
 pub use compare::CompareArgs;
 pub use engine::EngineArgs;
@@ -19,6 +20,7 @@ pub use eval::EvalArgs;
 pub use generation::GenerationArgs;
 pub use media::{MediaArgs, MediaSource, PixelArgs};
 pub use questions::QuestionArgs;
+pub use requantize::RequantizeArgs;
 
 /// Qwen3-VL as ONNX: export a checkpoint, ask it about pictures, video and text
 #[derive(Debug, Parser)]
@@ -48,6 +50,8 @@ pub struct Cli {
 pub enum Command {
     /// Export a Hugging Face checkpoint to an ONNX package
     Export(ExportArgs),
+    /// Make a smaller package out of an fp32 or fp16 one, without its checkpoint
+    Requantize(RequantizeArgs),
     /// Answer one question
     Run(RunArgs),
     /// Talk in several turns
@@ -76,7 +80,9 @@ Examples:
   qvl export Qwen3-VL-2B-Instruct -o qwen3-vl-2b
   qvl export Qwen3-VL-8B-Instruct -o qwen3-vl-8b --precision fp16 --force
   qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4
-  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4 --mix 'auto,*.down_proj=int8'")]
+  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4 --mix 'auto,*.down_proj=int8'
+  qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b-int4 --precision int4 --method gptq --calibration my-pictures
+  qvl export Qwen3-VL-2B-Instruct -o qwen3-vl-2b-js --precision int4 --layout transformers.js")]
 pub struct ExportArgs {
     /// A checkpoint: a Hugging Face directory, or one safetensors file with its config.json beside it
     pub checkpoint: PathBuf,
@@ -86,6 +92,16 @@ pub struct ExportArgs {
     /// Type of the weights [default: fp32 below 1 GiB of weights, fp16 from there on]
     #[arg(long, value_enum)]
     pub precision: Option<PrecisionArg>,
+    #[command(flatten)]
+    pub choices: ChoiceArgs,
+}
+
+/// What an export and a requantisation have to choose.
+#[derive(Debug, Args)]
+pub struct ChoiceArgs {
+    /// How the files are named and arranged
+    #[arg(long, value_enum, default_value = "package")]
+    pub layout: LayoutArg,
     /// Which matrices of an int8 or int4 text decoder have another precision: auto, none, or a list of
     /// PATTERN=PRECISION, which auto may begin. auto: where the rest is int4, the head and the most sensitive matrices of
     /// the first and last layer are int8. In a PATTERN, which stands for whole names such as
@@ -102,6 +118,13 @@ pub struct ExportArgs {
     /// How int8 and int4 weights are rounded
     #[arg(long, value_enum, default_value = "search")]
     pub method: MethodArg,
+    /// What awq and gptq are fitted to: a question file (JSONL, as for eval, with reference answers), or a folder with
+    /// pictures and texts (.txt) [default: 68 questions about drawn pictures; use some of your own kind]
+    #[arg(long, value_name = "PATH")]
+    pub calibration: Option<PathBuf>,
+    /// Most tokens that awq and gptq are fitted to; more take longer and fit better
+    #[arg(long, value_name = "N", default_value_t = 8192)]
+    pub calibration_tokens: usize,
     /// Weights that share a scale in int8 and int4: a power of two from 16 to 256
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub block_size: usize,
@@ -117,6 +140,19 @@ pub struct ExportArgs {
     /// Replace a package that is there
     #[arg(long)]
     pub force: bool,
+    /// What runs the vision encoder for awq and gptq.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// A layout, as the command line spells it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutArg {
+    /// What qvl and onnxruntime-genai open
+    Package,
+    /// What transformers.js opens, in a browser or in Node.js; qvl does not open it
+    #[value(name = "transformers.js")]
+    TransformersJs,
 }
 
 /// A precision, as the command line spells it.
@@ -139,6 +175,19 @@ pub enum MethodArg {
     Rtn,
     /// By the range of each block that leaves the smallest squared error
     Search,
+    /// As search, after inputs that calibration finds large were given finer codes
+    Awq,
+    /// Column after column, each one's error made up for by the later ones as calibration weighs it
+    Gptq,
+}
+
+impl From<LayoutArg> for Layout {
+    fn from(layout: LayoutArg) -> Self {
+        match layout {
+            LayoutArg::Package => Self::Package,
+            LayoutArg::TransformersJs => Self::TransformersJs,
+        }
+    }
 }
 
 impl From<MethodArg> for Method {
@@ -146,6 +195,8 @@ impl From<MethodArg> for Method {
         match method {
             MethodArg::Rtn => Self::Rtn,
             MethodArg::Search => Self::Search,
+            MethodArg::Awq => Self::Awq,
+            MethodArg::Gptq => Self::Gptq,
         }
     }
 }

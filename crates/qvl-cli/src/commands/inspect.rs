@@ -73,6 +73,11 @@ fn write_package(text: &mut String, package: &PackageInspection) -> std::fmt::Re
             file.sha256.as_deref().unwrap_or("not recorded")
         )?;
     }
+    for package in &package.source.via {
+        let precisions = package.precisions.iter().map(|(graph, precision)| format!("{graph} {precision}"));
+        let precisions: Vec<String> = precisions.collect();
+        writeln!(text, "  by way of a package: {}, by qvl {}", precisions.join(", "), package.qvl_version)?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod inspect;
 mod questions;
+mod requantize;
 mod run;
 mod runtime;
 
@@ -16,5 +17,6 @@ pub use completions::completions;
 pub use eval::eval;
 pub use export::export;
 pub use inspect::inspect;
+pub use requantize::requantize;
 pub use run::run;
 pub use runtime::runtime_where;

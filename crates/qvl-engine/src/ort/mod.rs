@@ -9,6 +9,7 @@ mod text;
 mod vision;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use qvl_checkpoint::{Config, Grid};
@@ -20,6 +21,27 @@ use self::text::{Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use crate::prefill::{Chunk, check_tokens};
 use crate::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId};
+
+/// A vision graph that ONNX Runtime runs.
+pub(crate) struct VisionGraph(VisionEncoder);
+
+impl VisionGraph {
+    /// Opens the graph in the file `path`.
+    pub(crate) fn open(path: &Path, options: &EngineOptions) -> Result<Self, EngineError> {
+        Ok(Self(VisionEncoder::open(&Opener::new(options)?, path)?))
+    }
+
+    /// Features of the pictures.
+    pub(crate) fn encode(
+        &mut self,
+        pixel_values: &[f32],
+        grids: &[Grid],
+        config: &Config,
+    ) -> Result<Features, EngineError> {
+        vision::check(pixel_values, grids, config)?;
+        self.0.encode(pixel_values, grids, config)
+    }
+}
 
 /// A package that ONNX Runtime runs.
 pub(crate) struct OrtEngine {

@@ -19,7 +19,7 @@ const REQUIRED: [&str; 4] = ["config.json", "tokenizer.json", "tokenizer_config.
 const OPTIONAL: [&str; 2] = ["generation_config.json", "video_preprocessor_config.json"];
 
 /// The chat template's file in a package.
-const TEMPLATE: &str = "chat_template.jinja";
+pub(crate) const TEMPLATE: &str = "chat_template.jinja";
 
 /// Copies the checkpoint's files, following the Hub cache's links; returns their names.
 ///

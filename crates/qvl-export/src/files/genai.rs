@@ -9,7 +9,7 @@ use qvl_package::{Graph, names};
 use serde_json::{Map, Value, json};
 
 use crate::ExportError;
-use crate::files::copied::read;
+use crate::files::json;
 
 /// Its name for this family of models, dense and with experts.
 const MODEL_TYPE: &str = "qwen3_vl";
@@ -34,18 +34,10 @@ impl Settings {
     /// If a file is no JSON object.
     pub(crate) fn read(package: &Path) -> Result<Self, ExportError> {
         Ok(Self {
-            generation: object(&package.join("generation_config.json"))?,
-            preprocessor: object(&package.join("preprocessor_config.json"))?,
+            generation: json::read(&package.join("generation_config.json"))?,
+            preprocessor: json::read(&package.join("preprocessor_config.json"))?,
         })
     }
-}
-
-fn object(path: &Path) -> Result<Map<String, Value>, ExportError> {
-    if !path.is_file() {
-        return Ok(Map::new());
-    }
-    serde_json::from_str(&read(path)?)
-        .map_err(|e| ExportError::File { path: path.to_path_buf(), reason: e.to_string() })
 }
 
 /// `genai_config.json`.

@@ -2,3 +2,5 @@
 
 pub(crate) mod copied;
 pub(crate) mod genai;
+pub(crate) mod json;
+pub(crate) mod transformers_js;

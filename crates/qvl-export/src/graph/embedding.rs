@@ -28,19 +28,44 @@ pub fn embedding<'a>(
     let config = checkpoint.config();
     let weights = Weights { checkpoint, float, plan };
     let mut g = GraphBuilder::new();
-    let ids = g.input(names::INPUT_IDS, DataType::Int64, shape!["batch", "sequence"])?;
+    let ids = g.input(names::INPUT_IDS, DataType::Int64, shape!["batch_size", "sequence"])?;
     let features = g.input(names::IMAGE_FEATURES, float, shape!["features", config.packed_width()])?;
     let flat = g.reshape("flat_ids", &ids, &[-1], shape![Dim::Unknown])?;
     let rows = token_rows(&mut g, &weights, &flat)?;
     let filled = g.within("features", |g| place_features(g, config, &flat, &features, &rows))?;
-    let batch = g.size_of("batch", &ids, 0)?;
-    let sequence = g.size_of("sequence", &ids, 1)?;
+    unflatten(&mut g, config, &ids, &filled)?;
+    Ok(g.finish("embedding"))
+}
+
+/// Builds the embedding graph without features, for runtimes that put those in the placeholders' place themselves.
+///
+/// `input_ids` [batch, sequence] to `inputs_embeds` [batch, sequence, (1+R)·H] of the type `float`.
+///
+/// # Errors
+/// If the checkpoint lacks a tensor.
+pub fn embed_tokens<'a>(
+    checkpoint: &'a Checkpoint,
+    float: DataType,
+    plan: &'a StoragePlan,
+) -> Result<Model<'a>, ExportError> {
+    let weights = Weights { checkpoint, float, plan };
+    let mut g = GraphBuilder::new();
+    let ids = g.input(names::INPUT_IDS, DataType::Int64, shape!["batch_size", "sequence"])?;
+    let flat = g.reshape("flat_ids", &ids, &[-1], shape![Dim::Unknown])?;
+    let rows = token_rows(&mut g, &weights, &flat)?;
+    unflatten(&mut g, checkpoint.config(), &ids, &rows)?;
+    Ok(g.finish("embed_tokens"))
+}
+
+/// Gives `rows` [batch · sequence, (1+R)·H] the shape of `ids` as the graph's output.
+fn unflatten(g: &mut GraphBuilder<'_>, config: &Config, ids: &Value, rows: &Value) -> Result<(), ExportError> {
+    let batch = g.size_of("batch", ids, 0)?;
+    let sequence = g.size_of("sequence", ids, 1)?;
     let width = g.ints(&[config.packed_width() as i64])?;
     let target = g.concat("shape", &[&batch, &sequence, &width], 0, 3)?;
     let packed =
-        g.reshape_to(names::INPUTS_EMBEDS, &filled, &target, shape!["batch", "sequence", config.packed_width()])?;
-    g.output(names::INPUTS_EMBEDS, &packed)?;
-    Ok(g.finish("embedding"))
+        g.reshape_to(names::INPUTS_EMBEDS, rows, &target, shape!["batch_size", "sequence", config.packed_width()])?;
+    Ok(g.output(names::INPUTS_EMBEDS, &packed)?)
 }
 
 /// Embeddings of the tokens `ids` [batch · sequence] followed by zeros, [batch · sequence, (1+R)·H].

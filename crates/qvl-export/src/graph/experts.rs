@@ -1,6 +1,6 @@
 //! The mixture of experts in place of a layer's MLP (§5, MoE layer).
 
-use qvl_checkpoint::{ExpertLayout, MoeConfig};
+use qvl_checkpoint::{Checkpoint, ExpertLayout, MoeConfig};
 use qvl_onnx::{DataType, Dim, GraphBuilder, MixtureOfExperts, QuantizedExperts, Value, shape};
 
 use crate::ExportError;
@@ -31,8 +31,10 @@ pub(super) fn experts<'a>(
     let logits = g.cast("router.logits", &logits, weights.float)?;
 
     let rows = g.cast("rows.typed", &rows, weights.float)?;
-    let [gate_up, down] = matrices(weights, config, name)?;
+    let [gate_up, down] = experts_of(weights.checkpoint, config, name)?;
     let names = [format!("{name}.experts.gate_up_proj"), format!("{name}.experts.down_proj")];
+    let [gate_up, down] =
+        [(gate_up, &names[0]), (down, &names[1])].map(|(matrices, name)| matrices.folded(weights.plan.fold_of(name)));
     let y = match names.each_ref().map(|name| weights.plan.storage_of(name)) {
         [Storage::Float(gate_up_type), Storage::Float(down_type)] => {
             let node = MixtureOfExperts {
@@ -67,18 +69,26 @@ pub(super) fn experts<'a>(
 }
 
 /// The experts' gate and up rows in turn, [experts, 2 · inner, hidden], and their down matrices [experts, hidden, inner].
-fn matrices<'a>(weights: &Weights<'a>, config: &MoeConfig, name: &str) -> Result<[Matrices<'a>; 2], ExportError> {
-    let hidden = weights.checkpoint.config().text.hidden_size;
+pub(crate) fn experts_of<'a>(
+    checkpoint: &'a Checkpoint,
+    config: &MoeConfig,
+    name: &str,
+) -> Result<[Matrices<'a>; 2], ExportError> {
+    let hidden = checkpoint.config().text.hidden_size;
     let (count, inner) = (config.num_experts, config.moe_intermediate_size);
-    let is_transposed = weights.checkpoint.expert_layout() == Some(ExpertLayout::InputMajor);
+    let is_transposed = checkpoint.expert_layout() == Some(ExpertLayout::InputMajor);
     let order = if is_transposed { Matrices::transposed } else { Matrices::plain };
-    let gate_up = weights.checkpoint.tensor(&format!("{name}.experts.gate_up_proj"))?;
-    let down = weights.checkpoint.tensor(&format!("{name}.experts.down_proj"))?;
+    let gate_up = checkpoint.tensor(&format!("{name}.experts.gate_up_proj"))?;
+    let down = checkpoint.tensor(&format!("{name}.experts.down_proj"))?;
     Ok([order(gate_up, [count, 2 * inner, hidden]).interleaved(), order(down, [count, hidden, inner])])
 }
 
 /// The form that `QMoE` takes: symmetric blocks of 16 or 32 that divide the experts' sizes.
-fn expert_format(format: BlockFormat, config: &MoeConfig, hidden: usize) -> Result<BlockFormat, ExportError> {
+pub(crate) fn expert_format(
+    format: BlockFormat,
+    config: &MoeConfig,
+    hidden: usize,
+) -> Result<BlockFormat, ExportError> {
     let inner = config.moe_intermediate_size;
     let divides = |size: &usize| *size <= format.size && hidden.is_multiple_of(*size) && inner.is_multiple_of(*size);
     match [32, 16].into_iter().find(divides) {

@@ -10,7 +10,8 @@ mod vision_block;
 mod vision_positions;
 
 pub(crate) use embedding::TABLE;
-pub use embedding::embedding;
-pub(crate) use text::head_name;
+pub use embedding::{embed_tokens, embedding};
+pub(crate) use experts::{expert_format, experts_of};
+pub(crate) use text::{HEAD, head_name};
 pub use text::{TextGraph, text};
 pub use vision::{VisionGraph, vision};

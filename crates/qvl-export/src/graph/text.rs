@@ -11,6 +11,9 @@ use crate::ExportError;
 use crate::storage::StoragePlan;
 use crate::weights::Weights;
 
+/// The head's own matrix.
+pub(crate) const HEAD: &str = "lm_head.weight";
+
 /// Choices about a text graph.
 #[derive(Debug, Clone, Copy)]
 pub struct TextGraph {
@@ -39,9 +42,10 @@ pub fn text<'a>(
     let config = checkpoint.config();
     let weights = Weights { checkpoint, float: choices.float, plan };
     let mut g = GraphBuilder::new();
-    let embeds = g.input(names::INPUTS_EMBEDS, choices.float, shape!["batch", "sequence", config.packed_width()])?;
-    let mask = g.input(names::ATTENTION_MASK, DataType::Int64, shape!["batch", "total_length"])?;
-    let position_ids = g.input(names::POSITION_IDS, DataType::Int64, shape![3, "batch", "sequence"])?;
+    let embeds =
+        g.input(names::INPUTS_EMBEDS, choices.float, shape!["batch_size", "sequence", config.packed_width()])?;
+    let mask = g.input(names::ATTENTION_MASK, DataType::Int64, shape!["batch_size", "total_length"])?;
+    let position_ids = g.input(names::POSITION_IDS, DataType::Int64, shape![3, "batch_size", "sequence"])?;
     let past = (0..config.text.num_hidden_layers).map(|layer| {
         let mut input = |part| g.input(&names::past(layer, part), choices.float, past_shape(&config.text));
         Ok(Cache { key: input("key")?, value: input("value")? })
@@ -106,5 +110,5 @@ fn head<'a>(
 
 /// The tensor that is the head's matrix.
 pub(crate) fn head_name(checkpoint: &Checkpoint) -> &'static str {
-    if checkpoint.has_own_head() { "lm_head.weight" } else { TABLE }
+    if checkpoint.has_own_head() { HEAD } else { TABLE }
 }

@@ -109,12 +109,13 @@ impl<'a> Decoder<'a> {
         name: &str,
     ) -> Result<Value, ExportError> {
         let (size, width) = (self.config.head_dim, heads * self.config.head_dim);
-        let by_head = shape!["batch", "sequence", heads, size];
+        let by_head = shape!["batch_size", "sequence", heads, size];
         let y = g.reshape(&format!("{label}.heads"), x, &[0, 0, heads as i64, size as i64], by_head)?;
         let y = g.cast(&format!("{label}.float32"), &y, DataType::Float32)?;
         let y = self.norm(g, &format!("{label}.norm"), &y, name)?;
         let y = g.cast(&format!("{label}.typed"), &y, self.weights.float)?;
-        let y = g.reshape(&format!("{label}.flat"), &y, &[0, 0, width as i64], shape!["batch", "sequence", width])?;
+        let y =
+            g.reshape(&format!("{label}.flat"), &y, &[0, 0, width as i64], shape!["batch_size", "sequence", width])?;
         Ok(g.rotary(&format!("{label}.rotary"), &y, &self.order.places, &self.rotary.cos, &self.rotary.sin)?)
     }
 
@@ -138,8 +139,9 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The shape of a layer's cache before a call.
+/// The shape of a layer's cache before a call. transformers.js makes the first one by these sizes: it knows the name
+/// `batch_size`, and takes 0 for others.
 pub(super) fn past_shape(config: &TextConfig) -> qvl_onnx::Shape {
     let length: Dim = "past_length".into();
-    shape!["batch", config.num_key_value_heads, length, config.head_dim]
+    shape!["batch_size", config.num_key_value_heads, length, config.head_dim]
 }

@@ -35,7 +35,7 @@ impl BatchOrder {
 
         let tokens = g.reduce_sum("tokens", mask, 1)?;
         let last_position = g.sub("last_position", &tokens, &one)?;
-        let last_position = g.reshape("last_position.list", &last_position, &[-1], shape!["batch"])?;
+        let last_position = g.reshape("last_position.list", &last_position, &[-1], shape!["batch_size"])?;
         let last_position = g.cast("last_position.int32", &last_position, DataType::Int32)?;
 
         let past = g.sub("past", &total, &sequence)?;
@@ -49,9 +49,9 @@ impl BatchOrder {
         let count = g.select("count.known", &unknown, &length, &count)?;
 
         let steps = g.range("steps", &length, "sequence")?;
-        let rows = g.range("rows", &batch, "batch")?;
+        let rows = g.range("rows", &batch, "batch_size")?;
         let rows = g.mul("rows.start", &rows, &length)?;
-        let rows = g.reshape("rows.column", &rows, &[-1, 1], shape!["batch", 1])?;
+        let rows = g.reshape("rows.column", &rows, &[-1, 1], shape!["batch_size", 1])?;
         let forward = g.add("forward", &steps, &leading)?;
         let forward = g.modulo("forward.wrapped", &forward, &length)?;
         let backward = g.sub("backward", &steps, &leading)?;

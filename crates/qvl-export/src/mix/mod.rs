@@ -10,7 +10,7 @@ use std::str::FromStr;
 use qvl_checkpoint::Checkpoint;
 use qvl_package::Precision;
 
-use crate::graph::head_name;
+use crate::graph::{HEAD, head_name};
 use crate::quantize::BlockFormat;
 use crate::storage::Storage;
 use crate::{ExportError, ExportOptions, Progress};
@@ -78,7 +78,7 @@ impl Mix {
         }
         for rule in &self.rules {
             // A tied head goes by its own name too, so that one rule serves all sizes of a model.
-            let is_head = |name: &str| name == head_name(checkpoint) && rule.matches("lm_head.weight");
+            let is_head = |name: &str| name == head_name(checkpoint) && rule.matches(HEAD);
             let matching: Vec<&String> = names.iter().filter(|name| rule.matches(name) || is_head(name)).collect();
             if matching.is_empty() {
                 return Err(unknown_pattern(&rule.pattern, &names));

@@ -4,10 +4,12 @@
 //! after another, two in a byte for 4 bits with the first in the low half; a symmetric block's zero point is the middle
 //! of the codes, 8 or 128, and is not stored.
 
+mod blocks;
 mod loss;
 mod round;
 mod search;
 
+pub(crate) use blocks::Blocks;
 pub(crate) use loss::Loss;
 use loss::block_loss;
 use qvl_package::Method;
@@ -96,8 +98,9 @@ impl BlockFormat {
         match (self.symmetric, self.method) {
             (true, Method::Rtn) => quantize_symmetric(values, largest_magnitude(values) / -self.middle(), self, codes),
             (false, Method::Rtn) => quantize_affine(values, range(values), self, codes),
-            (true, Method::Search) => search::symmetric(values, self, codes),
-            (false, Method::Search) => search::affine(values, self, codes),
+            // Where calibration has given no codes, its methods round as the search does.
+            (true, Method::Search | Method::Awq | Method::Gptq) => search::symmetric(values, self, codes),
+            (false, Method::Search | Method::Awq | Method::Gptq) => search::affine(values, self, codes),
         }
     }
 }
@@ -110,9 +113,9 @@ const LANES: usize = 8;
 
 /// A block's scale and zero point.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Scale {
-    scale: f32,
-    zero_point: f32,
+pub(crate) struct Scale {
+    pub(crate) scale: f32,
+    pub(crate) zero_point: f32,
 }
 
 /// Packs codes, given as whole numbers, into bytes.

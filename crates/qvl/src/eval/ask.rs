@@ -64,10 +64,14 @@ pub fn ask(
 /// # Errors
 /// If one is not usable.
 pub fn read_media(question: &Question) -> Result<Vec<Media>, Error> {
-    question.media.iter().map(read).collect()
+    question.media.iter().map(read_media_file).collect()
 }
 
-fn read(file: &MediaFile) -> Result<Media, Error> {
+/// A picture or video, decoded.
+///
+/// # Errors
+/// If it is not usable.
+pub(crate) fn read_media_file(file: &MediaFile) -> Result<Media, Error> {
     match file {
         MediaFile::Image(path) => read_image(path),
         MediaFile::Video(path) => read_video(path),

@@ -10,6 +10,7 @@ mod metric;
 mod question;
 mod tally;
 
+pub(crate) use ask::read_media_file;
 pub use ask::{AskOptions, DEFAULT_MAX_NEW_TOKENS, ask, read_media};
 pub use error::{LineError, QuestionsError};
 pub use file::{read_questions, select};
