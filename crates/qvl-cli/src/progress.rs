@@ -29,7 +29,7 @@ impl Progress for ExportProgress<'_> {
     fn start(&self, stage: Stage, bytes: u64) {
         self.with_bar(|bar| {
             bar.finish_and_clear();
-            *bar = ProgressBar::new(bytes).with_style(style()).with_message(stage.label());
+            *bar = ProgressBar::new(bytes).with_style(style(stage)).with_message(stage.label());
         });
     }
 
@@ -48,7 +48,11 @@ impl Drop for ExportProgress<'_> {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg:24} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
+fn style(stage: Stage) -> ProgressStyle {
+    let template = match stage {
+        Stage::Prompts => "{msg}",
+        Stage::Calibrate => "{msg:24} {wide_bar} layer {pos}/{len} {eta}",
+        _ => "{msg:24} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

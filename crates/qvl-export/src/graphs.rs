@@ -93,7 +93,7 @@ impl GraphWriter<'_> {
         let prompts = calibrator
             .prompts(self.package, &self.package.join(vision), self.options.calibration_tokens)
             .map_err(|source| ExportError::Calibrator { source })?;
-        let prompts = (calibrator.source(), prompts.as_slice());
+        let prompts = (calibrator.source(), prompts);
         calibrate(self.checkpoint, plan, method, prompts, self.package, self.progress)
     }
 

@@ -1,5 +1,6 @@
 //! Codes that calibration found, kept in a file until the graph is written.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -14,26 +15,28 @@ use crate::quantize::{BlockFormat, Blocks};
 /// Rows that lie in the file, with their codes, scales and zero points in this order.
 #[derive(Debug)]
 struct Segment {
-    name: String,
-    /// Among the rows of all matrices of that name.
+    /// Among the rows of all matrices of the tensor.
     rows: Range<usize>,
     format: BlockFormat,
     columns: usize,
     start: usize,
 }
 
+/// Segments by the tensors' names.
+type Segments = BTreeMap<String, Vec<Segment>>;
+
 /// Writes codes to a file without a name, which is gone whatever happens to the program.
 pub(super) struct CodesWriter {
     file: BufWriter<File>,
     length: usize,
-    segments: Vec<Segment>,
+    segments: Segments,
 }
 
 impl CodesWriter {
     /// A new file on the disk that `directory` is on.
     pub(super) fn new(directory: &Path) -> Result<Self, ExportError> {
         let file = tempfile::tempfile_in(directory).map_err(|e| PackageError::io(directory, e))?;
-        Ok(Self { file: BufWriter::new(file), length: 0, segments: Vec::new() })
+        Ok(Self { file: BufWriter::new(file), length: 0, segments: Segments::new() })
     }
 
     /// Adds the rows `rows` of the tensor `name`.
@@ -42,7 +45,7 @@ impl CodesWriter {
             self.file.write_all(part).map_err(|e| PackageError::io("the codes of the calibration", e))?;
         }
         let (format, columns, start) = (blocks.format, blocks.columns, self.length);
-        self.segments.push(Segment { name: name.to_owned(), rows, format, columns, start });
+        self.segments.entry(name.to_owned()).or_default().push(Segment { rows, format, columns, start });
         self.length += blocks.codes.len() + blocks.scales.len() + blocks.zero_points.len();
         Ok(())
     }
@@ -61,13 +64,13 @@ impl CodesWriter {
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
     bytes: Option<Mmap>,
-    segments: Vec<Segment>,
+    segments: Segments,
 }
 
 impl Codes {
     /// Whether there are codes of the tensor `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.segments.iter().any(|segment| segment.name == name)
+        self.segments.contains_key(name)
     }
 
     /// Copies the rows `rows` of the tensor `name`: codes, scales and, where there are some, zero points.
@@ -76,7 +79,7 @@ impl Codes {
     /// If there are not all of them.
     pub(crate) fn copy(&self, name: &str, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
         let mut copied = 0;
-        for segment in self.segments.iter().filter(|segment| segment.name == name) {
+        for segment in self.segments.get(name).into_iter().flatten() {
             let from = rows.start.max(segment.rows.start);
             let to = rows.end.min(segment.rows.end);
             if from < to {

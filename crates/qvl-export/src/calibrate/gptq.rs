@@ -29,16 +29,11 @@ pub(super) struct Factor {
 
 impl Factor {
     /// From `gram`, `Σ xᵀx` over the inputs x of n numbers.
-    pub(super) fn new(gram: Vec<f32>, n: usize) -> Self {
+    pub(super) fn new(mut gram: Vec<f32>, n: usize) -> Self {
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&a, &b| gram[b * n + b].total_cmp(&gram[a * n + a]));
-        let mut permuted = vec![0.0; n * n];
-        permuted.par_chunks_exact_mut(n.max(1)).zip(&order).for_each(|(row, &from)| {
-            let line = &gram[from * n..][..n];
-            row.iter_mut().zip(&order).for_each(|(value, &column)| *value = line[column]);
-        });
-        drop(gram);
-        Self { u: inverse_factor(permuted, n), order }
+        permute(&mut gram, &order);
+        Self { u: inverse_factor(gram, n), order }
     }
 
     /// Quantises the rows of `target`.
@@ -114,6 +109,34 @@ impl Factor {
             }
         }
         codes
+    }
+}
+
+/// Puts rows and columns of `a` [n, n] into this order, in place: `a` is the largest thing that calibration holds.
+fn permute(a: &mut [f32], order: &[usize]) {
+    let n = order.len();
+    a.par_chunks_exact_mut(n.max(1)).for_each_init(
+        || vec![0.0; n],
+        |old, row| {
+            old.copy_from_slice(row);
+            row.iter_mut().zip(order).for_each(|(value, &column)| *value = old[column]);
+        },
+    );
+    let mut done = vec![false; n];
+    let mut first = vec![0.0; n];
+    for start in 0..n {
+        if done[start] {
+            continue;
+        }
+        first.copy_from_slice(&a[start * n..][..n]);
+        let mut row = start;
+        while order[row] != start {
+            a.copy_within(order[row] * n..(order[row] + 1) * n, row * n);
+            done[row] = true;
+            row = order[row];
+        }
+        a[row * n..][..n].copy_from_slice(&first);
+        done[row] = true;
     }
 }
 
@@ -220,6 +243,18 @@ mod tests {
             }
         }
         codes
+    }
+
+    #[test]
+    fn rows_and_columns_change_places_together() {
+        let order = [2, 0, 1, 3, 5, 4];
+        let mut a: Vec<f32> = (0..36).map(|i| i as f32).collect();
+        permute(&mut a, &order);
+        for (i, row) in order.iter().enumerate() {
+            for (j, column) in order.iter().enumerate() {
+                assert_eq!(a[i * 6 + j], (row * 6 + column) as f32);
+            }
+        }
     }
 
     #[test]

@@ -52,15 +52,16 @@ pub(crate) fn calibrate(
     checkpoint: &Checkpoint,
     plan: &StoragePlan,
     method: Method,
-    (source, prompts): (String, &[CalibrationPrompt]),
+    (source, prompts): (String, Vec<CalibrationPrompt>),
     directory: &Path,
     progress: &dyn Progress,
 ) -> Result<Calibrated, ExportError> {
     let config = &checkpoint.config().text;
     progress.start(Stage::Calibrate, config.num_hidden_layers as u64);
+    let count = prompts.len();
     let stream = Stream::new(checkpoint, prompts)?;
     let (tokens, vision_tokens) = (stream.tokens(), stream.vision_tokens);
-    let info = Some(CalibrationInfo { source, prompts: prompts.len(), tokens, vision_tokens });
+    let info = Some(CalibrationInfo { source, prompts: count, tokens, vision_tokens });
     if method == Method::Awq {
         let mut fitter = AwqFitter::new(config);
         Decoder { checkpoint, plan, stream, fitter: &mut fitter, progress }.run()?;

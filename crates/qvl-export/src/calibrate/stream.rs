@@ -34,16 +34,16 @@ impl Stream {
     ///
     /// # Errors
     /// If the prompts are none, or do not fit the model.
-    pub(super) fn new(checkpoint: &Checkpoint, prompts: &[CalibrationPrompt]) -> Result<Self, ExportError> {
+    pub(super) fn new(checkpoint: &Checkpoint, prompts: Vec<CalibrationPrompt>) -> Result<Self, ExportError> {
         let config = checkpoint.config();
-        check(config, prompts)?;
+        check(config, &prompts)?;
         let (hidden, packed) = (config.text.hidden_size, config.packed_width());
         let table = checkpoint.tensor(TABLE)?;
         let mut stream = Self {
             x: Vec::new(),
             prompts: Vec::new(),
             weights: Vec::new(),
-            rotary: rotary(&config.text, prompts),
+            rotary: rotary(&config.text, &prompts),
             vision_tokens: 0,
             placeholders: Vec::new(),
             deepstack: Vec::new(),
@@ -92,6 +92,8 @@ impl Stream {
     pub(super) fn add_deepstack(&mut self, index: usize, hidden: usize) {
         let width = self.deepstack.len() / self.placeholders.len().max(1);
         if (index + 1) * hidden > width {
+            // None is left.
+            self.deepstack = Vec::new();
             return;
         }
         for (&row, feature) in self.placeholders.iter().zip(self.deepstack.chunks_exact(width)) {

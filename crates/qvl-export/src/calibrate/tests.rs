@@ -89,7 +89,7 @@ fn run<'a>(
     prompts: &[CalibrationPrompt],
     fitter: &mut dyn Fitter<'a>,
 ) -> Vec<f32> {
-    let stream = Stream::new(checkpoint, prompts).unwrap();
+    let stream = Stream::new(checkpoint, prompts.to_vec()).unwrap();
     let mut decoder = Decoder { checkpoint, plan, stream, fitter, progress: &NoProgress };
     decoder.run().unwrap();
     decoder.stream.x
