@@ -6,6 +6,8 @@ usage: check_quantized.py PACKAGE CHECKPOINT GOLDEN     PACKAGE: int8 or int4 wi
 
 1. Codes, scales and zero points of every quantised tensor of the embedding and text graphs equal a plain recomputation
    (quantize_np.py), bit for bit; package.json says their precisions and relative errors; what it calls shared is stored once.
+   What awq and gptq fitted to calibration is taken as it is stored: gptq's relative errors must be those of the checkpoint's
+   weights, and awq's norms and routers come from the package too.
 2. Rows of a quantised token table come out of the embedding graph as the recomputation has them, bit for bit.
 3. The text graph on ONNX Runtime equals the NumPy model (ref_np.py, float64) with the unpacked weights.
 """
@@ -30,6 +32,7 @@ from report import Report
 TOLERANCE = 3e-4
 EXPERTS = ".experts."
 TABLE = "model.language_model.embed_tokens.weight"
+FITTED = ("awq", "gptq")
 # Where the codes are among a node's inputs.
 CODES_AT = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 
@@ -99,6 +102,27 @@ def is_stored(stored, name, weight, bits, size, symmetric, expected):
     return equal
 
 
+def as_stored(stored, name, weight, bits, size, symmetric):
+    """The values of a tensor's stored codes in its shape, and what is lost."""
+    x = blocks_of(weight, size)
+    codes = unpack(to_array(stored[f"{name}.codes"]), bits).reshape(x.shape)
+    zeros = np.full(len(x), 1 << (bits - 1))
+    if not symmetric:
+        per_row = -(-weight.shape[-1] // size)
+        zeros = unpack(to_array(stored[f"{name}.zero_points"]), bits)[:, :per_row].reshape(-1)
+    values = unquantize(codes, to_array(stored[f"{name}.scales"]).reshape(-1), zeros)
+    return values.reshape(*weight.shape[:-1], -1)[..., : weight.shape[-1]], relative_error(x, values)
+
+
+def folded(stored):
+    """What awq changes besides matrices: norms, and routers in the checkpoint's order."""
+    for name, tensor in stored.items():
+        if name.endswith("layernorm.weight"):
+            yield name, to_array(tensor)
+        elif name.endswith(".mlp.gate.weight"):
+            yield name, to_array(tensor).T
+
+
 def check_graph(report, package, graph, manifest, checkpoint):
     """Compares every quantised tensor of a graph; returns their values by name, in the graph's order."""
     model = onnx.load(os.path.join(package, f"{graph}.onnx"))
@@ -109,23 +133,34 @@ def check_graph(report, package, graph, manifest, checkpoint):
     if settings is None:
         report.check(f"{graph}: nothing is quantised, as the manifest says", not nodes)
         return {}
-    wrong, badly_said, values = [], [], {}
+    wrong, badly_said, fitted, values = [], [], [], {}
     for name, bits, size in nodes:
         weight = in_graph_order(checkpoint, name)
         symmetric = settings["symmetric"] or EXPERTS in name
-        expected, values[name], lost = stored_as(weight, bits, size, symmetric, settings["method"])
-        if not is_stored(stored, name, weight, bits, size, symmetric, expected):
-            wrong.append(name)
+        method = settings["method"]
+        if method in FITTED and ".layers." in name:
+            fitted.append(name)
+            values[name], lost = as_stored(stored, name, weight, bits, size, symmetric)
+        else:
+            method = "search" if method in FITTED else method
+            expected, values[name], lost = stored_as(weight, bits, size, symmetric, method)
+            if not is_stored(stored, name, weight, bits, size, symmetric, expected):
+                wrong.append(name)
         precision = settings.get("mix", {}).get(name, info["precision"])
-        if precision != f"int{bits}" or abs(settings["relative_error"][name] / lost - 1) > 1e-3:
+        is_scaled = settings["method"] == "awq" and name in fitted
+        if precision != f"int{bits}" or not is_scaled and abs(settings["relative_error"][name] / lost - 1) > 1e-3:
             badly_said.append(name)
-    report.check(f"{graph}: {len(nodes)} quantised tensors equal a recomputation", nodes and not wrong, ", ".join(wrong[:3]))
+    recomputed = len(nodes) - len(fitted)
+    what = f"{graph}: {recomputed} quantised tensors equal a recomputation, {len(fitted)} were fitted"
+    report.check(what, nodes and not wrong, ", ".join(wrong[:3]))
     complete = settings["relative_error"].keys() == values.keys()
     report.check(f"{graph}: the manifest says their precision and error", complete and not badly_said, ", ".join(badly_said[:3]))
     halves = {name: t for name, t in stored.items() if t.data_type == onnx.TensorProto.FLOAT16}
     for name in halves.keys() & settings.get("mix", {}).keys():
         weight = to_array(halves[name]).astype(np.float32)
         values[name] = weight if EXPERTS in name else weight.T
+    if settings["method"] == "awq":
+        values.update(folded(stored))
     return values
 
 

@@ -1,12 +1,12 @@
 """The model's forward path for training: the same numbers as transformers' own, for many equal pictures and questions at once.
 
 transformers runs the tower's attention picture by picture and a question at a time. Here a step holds B samples whose media
-have one size, so that the tower runs as one batch; and all questions about a sample share one copy of its media: every question
-is a branch that attends to the media and to itself, at the positions it would have alone. `tests/test_batched.py` holds this
-against transformers' own forward.
+have one size, so that the tower runs as one batch; and all questions about a sample share one copy of its media: they stand in one
+row, each attends to the media and to itself alone, at the positions it would have by itself. `tests/test_batched.py` holds
+this against transformers' own forward.
 
 Shapes: B samples, N pictures (or pairs of frames) a sample, P patches a picture, V = P / 4 decoder tokens a picture, L tokens of
-the prefix with the media, K questions of Q tokens, S = L + K * Q, D the tower's width, H the decoder's.
+the prefix with the media, Q tokens of all questions, S = L + Q, D the tower's width, H the decoder's.
 """
 
 from dataclasses import dataclass
@@ -33,9 +33,13 @@ class Batch:
     media: Tensor
     """int64 [N * V] places of the media tokens in the prefix."""
     ids: Tensor
-    """int64 [B, K, Q] token ids of the questions and their answers, padded at the end."""
+    """int64 [B, Q] token ids of the questions and their answers one after the other, padded at the end."""
+    question: Tensor
+    """int64 [B, Q] number of the question that a token belongs to; -1 for padding."""
+    offset: Tensor
+    """int64 [B, Q] place of a token in its question."""
     targets: Tensor
-    """int64 [B, K, Q] the token that each token of an answer should be followed by; -1 where nothing is learnt."""
+    """int64 [B, Q] the token that each token of an answer should be followed by; -1 where nothing is learnt."""
 
 
 @dataclass
@@ -91,20 +95,22 @@ class BatchedModel:
         return Features(x, self.merger(x, list(visual.merger.parameters()), False, precision), deepstack)
 
     def hidden(self, batch: Batch, seen: Features | None) -> Tensor:
-        """The decoder's last hidden states of the questions [B, K, Q, H], after its norm; `seen` is absent without media."""
-        count, branches, length = batch.ids.shape
+        """The decoder's last hidden states of the questions [B, Q, H], after its norm; `seen` is absent without media."""
+        count, length = batch.ids.shape
         prefix = batch.prefix.expand(count, -1)
-        x = self.text.embed_tokens(torch.cat([prefix, batch.ids.flatten(1)], dim=1))
+        x = self.text.embed_tokens(torch.cat([prefix, batch.ids], dim=1))
         if seen is not None:
             x = x.index_copy(1, batch.media, seen.merged.reshape(count, -1, x.shape[-1]).to(x.dtype))
-        cos, sin = self.text.rotary_emb(x, positions(batch)[:, None])
-        sizes = (self.text.config.num_attention_heads, self.text.config.num_key_value_heads, branches, length)
+        cos, sin = self.text.rotary_emb(x, positions(batch))
+        mask = own_mask(batch.question)
+        sizes = (self.text.config.num_attention_heads, self.text.config.num_key_value_heads)
         for number, layer in enumerate(self.text.layers):
-            x = self.text_layer(x, list(layer.parameters()), cos[0, :, None], sin[0, :, None], sizes, self.precision)
+            x = self.text_layer(
+                x, list(layer.parameters()), cos[:, :, None], sin[:, :, None], mask, sizes, self.precision
+            )
             if seen is not None and number < len(seen.deepstack):
                 x = x.index_add(1, batch.media, seen.deepstack[number].reshape(count, -1, x.shape[-1]).to(x.dtype))
-        x = x[:, -branches * length :].reshape(count, branches, length, -1)
-        return rms(x, self.text.norm.weight)
+        return rms(x[:, -length:], self.text.norm.weight)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., H], float32."""
@@ -121,11 +127,17 @@ def patches(pixels: Tensor) -> Tensor:
 
 
 def positions(batch: Batch) -> Tensor:
-    """[3, S] positions of the prefix and of the questions, each of which goes on where the prefix ends."""
-    _, branches, length = batch.ids.shape
-    start = int(batch.prefix_positions.max()) + 1
-    branch = torch.arange(start, start + length, device=batch.ids.device).repeat(branches).expand(3, -1)
-    return torch.cat([batch.prefix_positions, branch], dim=1)
+    """[3, B, S] positions of the prefix and of the questions, each of which goes on where the prefix ends."""
+    start = batch.prefix_positions.max() + 1
+    prefix = batch.prefix_positions[:, None].expand(-1, len(batch.ids), -1)
+    return torch.cat([prefix, (start + batch.offset).expand(3, -1, -1)], dim=2)
+
+
+def own_mask(question: Tensor) -> Tensor:
+    """[B, 1, Q, Q]: minus infinity where the key is later or of another question."""
+    same = question[:, :, None] == question[:, None, :]
+    mask = torch.where(same, 0.0, -torch.inf) + later(question.shape[1], question.device)
+    return mask[:, None]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -134,20 +146,19 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return scores.softmax(-1).to(value.dtype) @ value
 
 
-def attend_branches(query: Tensor, key: Tensor, value: Tensor, branches: int, length: int) -> Tensor:
-    """Causal attention over [B, heads, S, width], where the last `branches` * `length` tokens are questions beside each other."""
-    prefix = query.shape[2] - branches * length
+def attend_questions(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Causal attention over [B, heads, S, width], whose last Q tokens are questions; `mask` [B, 1, Q, Q] is for these."""
+    prefix = query.shape[2] - mask.shape[2]
     (q0, q1), (k0, k1), (v0, v1) = ((t[:, :, :prefix], t[:, :, prefix:]) for t in (query, key, value))
-    split = lambda t: t.unflatten(2, (branches, length))
     scale = query.shape[-1] ** -0.5
     first = (q0 @ k0.transpose(-1, -2)).float() * scale + later(prefix, query.device)
     first = first.softmax(-1).to(v0.dtype) @ v0
     media = (q1 @ k0.transpose(-1, -2)).float() * scale
-    own = ((split(q1) @ split(k1).transpose(-1, -2)).float() * scale + later(length, query.device)).flatten(2, 3)
+    own = (q1 @ k1.transpose(-1, -2)).float() * scale + mask
     most = torch.maximum(media.amax(-1, keepdim=True), own.amax(-1, keepdim=True)).detach()
     media, own = (media - most).exp(), (own - most).exp()
     total = media.sum(-1, keepdim=True) + own.sum(-1, keepdim=True)
-    rest = media.to(v0.dtype) @ v0 + (split(own.to(v0.dtype)) @ split(v1)).flatten(2, 3)
+    rest = media.to(v0.dtype) @ v0 + own.to(v0.dtype) @ v1
     return torch.cat([first, (rest / total).to(v0.dtype)], dim=2)
 
 
@@ -201,14 +212,20 @@ def merger(x: Tensor, parameters: list[Tensor], post: bool, precision: torch.dty
 
 
 def text_layer(
-    x: Tensor, parameters: list[Tensor], cos: Tensor, sin: Tensor, sizes: tuple[int, ...], precision: torch.dtype
+    x: Tensor,
+    parameters: list[Tensor],
+    cos: Tensor,
+    sin: Tensor,
+    mask: Tensor,
+    sizes: tuple[int, int],
+    precision: torch.dtype,
 ) -> Tensor:
-    """One layer of the decoder over x [B, S, H]; parameters in transformers' order; cos and sin [S, 1, head].
+    """One layer of the decoder over x [B, S, H]; parameters in transformers' order; cos and sin [B, S, 1, head].
 
-    `sizes`: heads of the queries, heads of the keys, branches, tokens of a branch.
+    `mask` is that of `own_mask`; `sizes`: heads of the queries, heads of the keys.
     """
     query, key, value, out, query_norm, key_norm, gate, up, down, norm1, norm2 = parameters
-    heads, groups, branches, branch = sizes
+    heads, groups = sizes
     count, length, _ = x.shape
     h = rms(x, norm1).to(precision)
     split = lambda t, n: t.reshape(count, length, n, -1)
@@ -216,7 +233,7 @@ def text_layer(
     k = rotate(rms(split(linear(h, key, None, precision), groups), key_norm), cos, sin).to(precision)
     v = split(linear(h, value, None, precision), groups)
     q, k, v = (t.repeat_interleave(heads // t.shape[2], dim=2).transpose(1, 2) for t in (q, k, v))
-    h = attend_branches(q, k, v, branches, branch)
+    h = attend_questions(q, k, v, mask)
     x = x + linear(h.transpose(1, 2).reshape(count, length, -1), out, None, precision)
     h = rms(x, norm2).to(precision)
     h = F.silu(linear(h, gate, None, precision)) * linear(h, up, None, precision)

@@ -1,7 +1,9 @@
 """Dense labels for the tower: what lies under each cell of 4 x 4 pixels. They are learnt first, and kept up afterwards.
 
-A question says one thing about a picture; dense labels say thousands. The heads are used in training only and are not part of
-the model.
+A question says one thing about a picture; dense labels say thousands. They are asked for twice: of the patches, after the last
+block, and of the merged tokens that the decoder gets. There the box of the thing under a patch is asked for digit by digit, as
+answers write it: a decoder learns to look digits up long before it learns to tell them from a length. The heads are used in
+training only and are not part of the model.
 """
 
 import numpy as np
@@ -9,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recipe.architecture import MERGE, PATCH, VISION
+from recipe.architecture import MERGE, PATCH, TEXT, VISION
+from recipe.batched import Features
 from recipe.draw.colours import COLOURS
 from recipe.draw.labels import CELL, CHARACTERS, KINDS
 from recipe.tasks import Labels
@@ -17,35 +20,77 @@ from recipe.tasks import Labels
 CELLS = (PATCH // CELL) ** 2
 """Cells of a patch."""
 SIZES = [1 + len(KINDS), len(COLOURS), 4]
+"""Scores of a cell at a patch: kinds, colours, and the box itself."""
+PROBES = [5, 7, 13, 15]
+"""The cells of a patch, one in each quarter, that its merged token is asked for."""
+DIGITS = [11, 10]
+"""Values of the hundreds (ten where the number is 1000) and of the tens of a coordinate in 0..1000."""
 LETTERS = range(1 + KINDS.index(CHARACTERS[0]), 1 + KINDS.index(CHARACTERS[0]) + len(CHARACTERS))
 """Labels of characters."""
 BACKGROUND = 0.2
 """Weight of a cell of background, which most cells are."""
 
 
-class DenseHead(nn.Linear):
-    """From a patch's last hidden state [..., D] to kind and colour scores and the box of each of its cells."""
+class DenseHeads(nn.Module):
+    """Linear heads on patches and on merged tokens."""
 
     def __init__(self) -> None:
-        super().__init__(VISION["hidden_size"], CELLS * sum(SIZES))
+        super().__init__()
+        group = MERGE**2
+        self.patch = nn.Linear(VISION["hidden_size"], CELLS * sum(SIZES))
+        self.kinds = nn.Linear(TEXT["hidden_size"], group * len(PROBES) * sum(SIZES[:2]))
+        self.digits = nn.Linear(TEXT["hidden_size"], group * 4 * sum(DIGITS))
 
-    def loss(self, patches: Tensor, kind: Tensor, colour: Tensor, box: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of hidden states [n, P, D] against labels [n, P, CELLS] and [n, P, CELLS, 4], and the shares of right cells."""
-        norm = F.layer_norm(patches.float(), patches.shape[-1:]).to(torch.bfloat16)
-        out = F.linear(norm, self.weight.bfloat16(), self.bias.bfloat16()).float()
-        out = out.reshape(-1, sum(SIZES))
-        kinds, colours, boxes = out.split(SIZES, dim=-1)
-        kind, colour, box = kind.flatten(), colour.flatten(), box.reshape(-1, 4)
+    def loss(self, seen: Features, kind: Tensor, colour: Tensor, box: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of what the tower saw against labels [n, P, CELLS] and [n, P, CELLS, 4], and the shares of right cells."""
+        patches, shares = self.patch_loss(seen.patches, kind, colour, box)
+        tokens, more = self.token_loss(seen.merged, kind[:, :, PROBES], colour[:, :, PROBES], box[:, :, PROBES])
+        return patches + tokens, shares | more
+
+    def patch_loss(self, patches: Tensor, kind: Tensor, colour: Tensor, box: Tensor) -> tuple[Tensor, dict]:
+        """Of hidden states [n, P, D]."""
+        kinds, colours, boxes = scores(self.patch, patches, sum(SIZES)).split(SIZES, dim=-1)
+        kind, box = kind.flatten(), box.reshape(-1, 4)
         thing = kind > 0
-        weight = torch.where(thing, 1.0, BACKGROUND)
-        total = weight.sum()
-        kind_loss = (F.cross_entropy(kinds, kind, reduction="none") * weight).sum() / total
-        colour_loss = (F.cross_entropy(colours, colour, reduction="none") * weight).sum() / total
         box_loss = ((boxes - box).abs().mean(-1) * thing).sum() / thing.sum().clamp(min=1)
         right = kinds.detach().argmax(-1) == kind
         letter = (kind >= LETTERS.start) & (kind < LETTERS.stop)
         shares = {"shape": share(right, thing & ~letter), "letter": share(right, letter), "box": box_loss.detach()}
-        return kind_loss + 0.5 * colour_loss + 4 * box_loss, shares
+        return cell_loss(kinds, colours, kind, colour.flatten()) + 4 * box_loss, shares
+
+    def token_loss(self, tokens: Tensor, kind: Tensor, colour: Tensor, box: Tensor) -> tuple[Tensor, dict]:
+        """Of merged tokens [n, V, H]; labels at the probes, [n, P, 4] and [n, P, 4, 4]."""
+        kinds, colours = scores(self.kinds, tokens, sum(SIZES[:2])).split(SIZES[:2], dim=-1)
+        loss = cell_loss(kinds, colours, kind.flatten(), colour.flatten())
+        right = kinds.detach().argmax(-1) == kind.flatten()
+        shares = {"token": share(right, kind.flatten() > 0)}
+        # One box a patch: of the first of its probes that lies on a thing.
+        first = (kind > 0).byte().argmax(-1)
+        thing = (kind > 0).any(-1).flatten()
+        box = box.gather(2, first[..., None, None].expand(-1, -1, 1, 4)).reshape(-1, 4)[thing]
+        if len(box):
+            number = (1000 * box).round().long()
+            digits = scores(self.digits, tokens, 4 * sum(DIGITS))[thing].unflatten(-1, (4, sum(DIGITS)))
+            for name, part, wanted in zip(
+                ("hundreds", "tens"), digits.split(DIGITS, dim=-1), (number // 100, number // 10 % 10)
+            ):
+                loss = loss + F.cross_entropy(part.flatten(0, 1), wanted.flatten())
+                shares[name] = (part.detach().argmax(-1) == wanted).float().mean()
+        return loss, shares
+
+
+def scores(head: nn.Linear, x: Tensor, width: int) -> Tensor:
+    """The head's scores for each cell or patch [..., width], float32, of hidden states of unit scale."""
+    norm = F.layer_norm(x.float(), x.shape[-1:]).to(torch.bfloat16)
+    return F.linear(norm, head.weight.bfloat16(), head.bias.bfloat16()).float().reshape(-1, width)
+
+
+def cell_loss(kinds: Tensor, colours: Tensor, kind: Tensor, colour: Tensor) -> Tensor:
+    """Cross entropy of kind and colour over cells, few of which are not background."""
+    weight = torch.where(kind > 0, 1.0, BACKGROUND)
+    kind_loss = F.cross_entropy(kinds, kind, reduction="none") * weight
+    colour_loss = F.cross_entropy(colours, colour, reduction="none") * weight
+    return (kind_loss + 0.5 * colour_loss).sum() / weight.sum()
 
 
 def share(right: Tensor, where: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from recipe.batched import Batch
 from recipe.tasks import FRAMES_PER_SECOND, Question, Sample
 
 ROUND = 8
-"""Questions are padded to a multiple of this many tokens, so that few shapes occur."""
-LONG = 40
-"""Questions with their answers that have more tokens than this are trained in batches of their own."""
+"""Rows of questions are padded to a multiple of this many tokens, so that few shapes occur."""
+PADDING = (0, -1, 0, -1)
+"""Id, question, offset and target of padding."""
 
 
 @dataclass
@@ -90,8 +90,8 @@ def timestamp(group: int) -> str:
     return f"<{(first + last) / 2:.1f} seconds>"
 
 
-def encode(encoder: Encoder, samples: list[Sample], branches: int, long: bool) -> Batch:
-    """One batch of samples of one kind and size; up to `branches` questions of each, the long ones or the short ones first."""
+def encode(encoder: Encoder, samples: list[Sample], budget: int) -> Batch:
+    """One batch of samples of one kind and size, with as many questions of each as come to at most `budget` tokens."""
     first = samples[0]
     groups = len(first.frames) // TEMPORAL
     pixels = (
@@ -100,30 +100,26 @@ def encode(encoder: Encoder, samples: list[Sample], branches: int, long: bool) -
         else np.zeros((0, 1, SIDE, SIDE, 3), np.uint8)
     )
     ids, positions, media = encoder.prefix(len(first.pictures), groups, *pixels.shape[2:4])
-    chosen = [choose([encoder.question(q) for q in sample.questions], branches, long) for sample in samples]
-    count = max(map(len, chosen))
-    length = -(-max(len(ids) for questions in chosen for ids, _ in questions) // ROUND) * ROUND
-    tokens = np.zeros((len(samples), count, length), np.int64)
-    targets = np.full_like(tokens, -1)
-    for row, questions in enumerate(chosen):
-        for column, (one, learn) in enumerate(questions):
-            tokens[row, column, : len(one)] = one
-            targets[row, column, : len(learn)] = learn
-    tensors = map(torch.from_numpy, (pixels, np.array(ids), positions, np.array(media, np.int64), tokens, targets))
-    return Batch(*tensors)
+    rows = [fill([encoder.question(q) for q in sample.questions], budget) for sample in samples]
+    length = -(-max(len(row) for row in rows) // ROUND) * ROUND
+    table = np.full((len(samples), length, 4), PADDING, np.int64)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    tensors = map(torch.from_numpy, (pixels, np.array(ids), positions, np.array(media, np.int64), table))
+    *media_tensors, table = tensors
+    return Batch(*media_tensors, *table.unbind(-1))
+
+
+def fill(questions: list[tuple[list[int], list[int]]], budget: int) -> list[tuple[int, int, int, int]]:
+    """Id, question, offset and target of each token of the questions that the budget is enough for; the first one is always in."""
+    row = []
+    for number, (ids, targets) in enumerate(questions):
+        if not row or len(row) + len(ids) <= budget:
+            row += [(one, number, offset, target) for offset, (one, target) in enumerate(zip(ids, targets))]
+    return row
 
 
 def units(sample: Sample) -> list[np.ndarray]:
     """What the tower sees at a time: uint8 [1, H, W, 3] for a picture, [2, H, W, 3] for a pair of frames."""
     frames = [np.stack(sample.frames[i : i + TEMPORAL]) for i in range(0, len(sample.frames), TEMPORAL)]
     return [picture[None] for picture in sample.pictures] + frames
-
-
-def choose(
-    questions: list[tuple[list[int], list[int]]], branches: int, long: bool
-) -> list[tuple[list[int], list[int]]]:
-    """At most `branches` questions: the short ones alone where there are any and `long` is false, else the long ones first."""
-    short = [q for q in questions if len(q[0]) <= LONG]
-    if short and not long:
-        return short[:branches]
-    return ([q for q in questions if len(q[0]) > LONG] + short)[:branches]

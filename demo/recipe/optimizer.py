@@ -56,19 +56,19 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def tower(model: nn.Module) -> list[nn.Parameter]:
-    """What learns from dense labels alone: patch embedding, position table and blocks, but not the mergers."""
-    return [p for n, p in model.model.visual.named_parameters() if "merger" not in n]
+    """What learns from dense labels alone: all of it but DeepStack's mergers."""
+    return [p for n, p in model.model.visual.named_parameters() if "deepstack" not in n]
 
 
-def optimizers(model: nn.Module, head: nn.Module, muon_rate: float, adam_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of blocks, layers and mergers; Adam for embeddings, patches, norms, biases and the dense head.
+def optimizers(model: nn.Module, heads: nn.Module, muon_rate: float, adam_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of blocks, layers and mergers; Adam for embeddings, patches, norms, biases and the dense heads.
 
-    The groups are named: `tower`, `filters` (the patch embedding), `head` and `rest`.
+    The groups are named: `tower`, `filters` (the patch embedding), `heads` and `rest`.
     """
-    names = {id(p): "tower" for p in tower(model)} | {id(p): "head" for p in head.parameters()}
+    names = {id(p): "tower" for p in tower(model)} | {id(p): "heads" for p in heads.parameters()}
     names[id(model.model.visual.patch_embed.proj.weight)] = "filters"
     matrices, others = defaultdict(list), defaultdict(list)
-    for name, parameter in [*model.named_parameters(), *head.named_parameters(prefix="embed")]:
+    for name, parameter in [*model.named_parameters(), *heads.named_parameters(prefix="embed")]:
         chosen = matrices if parameter.ndim == 2 and "embed" not in name else others
         chosen[names.get(id(parameter), "rest")].append(parameter)
     groups = lambda parts: [dict(params=parameters, name=name) for name, parameters in parts.items()]

@@ -66,13 +66,15 @@ def with_vocabulary(real: dict, vocabulary: dict[str, int], merges: list[tuple[s
 def reachable(
     real: dict, vocabulary: dict[str, int], merges: list[tuple[str, str]]
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Without the entries that no text ever becomes, such as " which" where "wh" merges first; the others keep their ids.
+    """With fillers in place of the entries that no text ever becomes, such as " which" where "wh" merges first.
 
-    They would do no harm but in tokenizers that take a whole word of the vocabulary as one token without merging.
+    Those do no harm but in tokenizers that take a whole word of the vocabulary as one token without merging. Fillers are no
+    whole words. The ids must have no gaps: the special tokens come after them, numbered by how many there are.
     """
     bare = dict(real, added_tokens=[], pre_tokenizer=None, normalizer=None, post_processor=None)
     tokenizer = Tokenizer.from_str(json.dumps(with_vocabulary(bare, vocabulary, merges)))
-    kept = {t: i for t, i in vocabulary.items() if len(t) == 1 or tokenizer.encode(t).tokens == [t]}
+    is_reached = lambda token: len(token) == 1 or tokenizer.encode(token).tokens == [token]
+    kept = {t if is_reached(t) else f"<unused {i}>": i for t, i in vocabulary.items()}
     return kept, [pair for pair in merges if "".join(pair) in kept]
 
 

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from recipe import checkpoint
 from recipe.architecture import new_model
 from recipe.batched import Batch, BatchedModel
-from recipe.data import DENSE, JOINT, Step, Steps, loader
-from recipe.dense import DenseHead
+from recipe.data import DENSE, JOINT, LATE, Step, Steps, loader
+from recipe.dense import DenseHeads
 from recipe.encode import Encoder
 from recipe.optimizer import optimizers, tower
 
@@ -27,8 +27,17 @@ SAVE_EVERY = 500
 LOG_EVERY = 50
 WARM = 100
 """Steps over which the rates rise from nothing, in each phase."""
+EASY = 1500
+"""Steps at the start of each phase over which the pictures become difficult."""
 DENSE_END = 0.3
 """Part of the full rate at the end of the dense phase."""
+JOINT_RATE = 0.7
+"""Part of the full rate in the joint phase, until it falls."""
+EARLY_STEPS = 3500
+"""Steps of the joint phase before its mixture changes."""
+DECAY = 2500
+"""Steps at the end over which the rates fall to nothing. What comes before does not depend on the number of steps, so a longer
+training goes on from the state that is kept at this point."""
 FROZEN = 800
 """Steps at the start of the joint phase in which the tower stays as it is: an untrained decoder would spoil it."""
 TOWER_FACTOR = 0.3
@@ -45,8 +54,8 @@ class Trainer:
     def __init__(self, options: argparse.Namespace, config: dict):
         self.options = options
         self.model = new_model(config, options.seed).to(options.device)
-        self.head = DenseHead().to(options.device)
-        self.optimizers = optimizers(self.model, self.head, options.muon_rate, options.adam_rate)
+        self.heads = DenseHeads().to(options.device)
+        self.optimizers = optimizers(self.model, self.heads, options.muon_rate, options.adam_rate)
         self.tower = tower(self.model)
         self.step = 0
         self.batched = BatchedModel(self.model, torch.bfloat16, compiled=not options.eager)
@@ -57,13 +66,13 @@ class Trainer:
         state = torch.load(path, map_location=self.options.device, weights_only=True)
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
-        self.head.load_state_dict(state["head"])
+        self.heads.load_state_dict(state["heads"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
 
     def save(self, path: Path) -> None:
         """Writes the state; a kill in the middle leaves the old one."""
-        state = dict(step=self.step, model=self.model.state_dict(), head=self.head.state_dict())
+        state = dict(step=self.step, model=self.model.state_dict(), heads=self.heads.state_dict())
         state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
         beside = path.with_suffix(".new")
         torch.save(state, beside)
@@ -77,7 +86,7 @@ class Trainer:
         pixels = step.pixels.to(self.options.device)
         seen = self.batched.see(pixels) if len(pixels) else None
         if step.labels is not None and not self.frozen():
-            dense, shares = self.head.loss(seen.patches, *(t.to(self.options.device) for t in step.labels))
+            dense, shares = self.heads.loss(seen, *(t.to(self.options.device) for t in step.labels))
             loss = loss + dense * (1 if step.batch is None else DENSE_WEIGHT)
             for name, value in shares.items():
                 self.note(name, value)
@@ -98,16 +107,16 @@ class Trainer:
         logits = self.batched.logits(hidden[learnt])
         loss = F.cross_entropy(logits, batch.targets[learnt])
         self.note(f"{step.kind} loss", loss)
-        self.note(f"{step.kind} right", self.whole(logits, batch.targets, learnt))
+        self.note(f"{step.kind} right", self.whole(logits, batch, learnt))
         return loss
 
     @staticmethod
-    def whole(logits: Tensor, targets: Tensor, learnt: Tensor) -> Tensor:
-        """Share of answers that would be right in every token, each given the right ones before."""
-        wrong = torch.zeros_like(targets, dtype=torch.bool)
-        wrong[learnt] = logits.detach().argmax(-1) != targets[learnt]
-        asked = learnt.any(-1)
-        return (~wrong.any(-1) & asked).sum() / asked.sum()
+    def whole(logits: Tensor, batch: Batch, learnt: Tensor) -> Tensor:
+        """Share of questions whose answers would be right in every token, each given the right ones before."""
+        rows = torch.arange(len(batch.ids), device=batch.ids.device)[:, None].expand_as(batch.ids)
+        number = (rows * batch.ids.shape[1] + batch.question)[learnt]
+        wrong = logits.detach().argmax(-1) != batch.targets[learnt]
+        return 1 - number[wrong].unique().numel() / torch.tensor(number.unique().numel())
 
     def update(self) -> None:
         """Applies the gradients at the rates of this step."""
@@ -125,11 +134,11 @@ class Trainer:
         return {"tower": joint, "filters": joint * FILTER_FACTOR}.get(group, 1.0)
 
     def rate(self) -> float:
-        """Part of the full rate: in each phase it rises quickly and falls evenly, at the end of the second to nothing."""
+        """Part of the full rate: it rises quickly in each phase, and falls evenly in the first one and at the end of the second."""
         dense, total = self.options.dense_steps, self.options.steps
         if self.step < dense:
             return min((self.step + 1) / WARM, 1 - (1 - DENSE_END) * self.step / dense)
-        return min((self.step - dense + 1) / WARM, (total - self.step) / (total - dense))
+        return JOINT_RATE * min((self.step - dense + 1) / WARM, (total - self.step) / DECAY, 1.0)
 
     def note(self, name: str, value: Tensor) -> None:
         self.sums[name].append(float(value.detach()))
@@ -147,11 +156,14 @@ def to_device(batch: Batch, device: str) -> Batch:
 
 
 def phases(options: argparse.Namespace, encoder: Encoder, step: int):
-    """The steps that are left, of the dense phase and then of the joint one."""
+    """The steps that are left: of the dense phase, of the joint one, and of the joint one with the late mixture."""
     dense, total = options.dense_steps, options.steps
+    late = min(total, dense + EARLY_STEPS)
     if step < dense:
-        yield Steps(None, options.seed, DENSE, step, dense, easy=dense // 3)
-    yield Steps(encoder, options.seed + 1, JOINT, max(step, dense), total, easy=dense + (total - dense) // 3)
+        yield Steps(None, options.seed, DENSE, step, dense, EASY)
+    if step < late:
+        yield Steps(encoder, options.seed + 1, JOINT, max(step - dense, 0), late - dense, EASY)
+    yield Steps(encoder, options.seed + 2, LATE, max(step - late, 0), total - late, easy=0)
 
 
 def arguments() -> argparse.Namespace:
@@ -162,8 +174,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=HERE / "model", help="folder of the checkpoint that is written at the end"
     )
-    parser.add_argument("--steps", type=int, default=4900, help="steps in all")
-    parser.add_argument("--dense-steps", type=int, default=2000, help="steps of the dense phase")
+    parser.add_argument("--steps", type=int, default=10000, help="steps in all")
+    parser.add_argument("--dense-steps", type=int, default=3000, help="steps of the dense phase")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=20261121)
@@ -194,6 +206,8 @@ def main() -> None:
                 clock = time.monotonic()
             if trainer.step % SAVE_EVERY == 0:
                 trainer.save(saved)
+            if trainer.step == options.steps - DECAY:
+                trainer.save(options.state / "before_decay.pt")
     trainer.save(saved)
     checkpoint.save_weights(trainer.model, options.out)
 

@@ -5,14 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from recipe import checkpoint, evaluate
-from recipe.architecture import NEIGHBOURS, VISION, cosine_filters, neighbour_biases
+from recipe.architecture import NEIGHBOURS, TEXT, VISION, cosine_filters, neighbour_biases
 from recipe.batched import patches, rotate
 from recipe.data import DENSE, JOINT, Steps
-from recipe.dense import grouped
-from recipe.encode import Encoder
+from recipe.dense import CELLS, DIGITS, PROBES, DenseHeads, grouped
+from recipe.encode import Encoder, fill
 from recipe.optimizer import orthogonal
+
+
+def decoded(token: str) -> str | None:
+    """The text of a byte-level token; none if it is no whole characters."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in plain]
+    bytes_of = {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(rest)}
+    try:
+        return bytes([bytes_of[c] for c in token]).decode() if not token.startswith("<unused ") else None
+    except UnicodeDecodeError:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +46,21 @@ def test_known_words_are_one_token_and_printed_words_are_spelt(encoder: Encoder)
 
 def test_the_vocabulary_has_between_one_and_two_thousand_entries(encoder: Encoder) -> None:
     assert 1000 <= encoder.tokenizer.get_vocab_size() <= 2000
+
+
+def test_special_tokens_have_the_ids_of_the_configuration(tmp_path) -> None:
+    config = checkpoint.prepare(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.convert_tokens_to_ids("<|image_pad|>") == config["image_token_id"]
+    assert Encoder.load(tmp_path).text("<|im_end|>") == (config["text_config"]["eos_token_id"],)
+    ids = sorted(tokenizer.get_vocab().values())
+    assert ids == list(range(len(ids)))
+
+
+def test_every_entry_of_the_vocabulary_is_reached_or_a_filler(encoder: Encoder) -> None:
+    for token in encoder.tokenizer.get_vocab(with_added_tokens=False):
+        text = decoded(token)
+        assert token.startswith("<unused ") or text is None or encoder.tokenizer.encode(text).tokens == [token], token
 
 
 def test_a_local_head_looks_at_its_neighbour() -> None:
@@ -75,6 +102,30 @@ def test_a_step_follows_from_seed_and_number(encoder: Encoder, shares: dict[str,
     assert (one.batch is None) == (other.batch is None)
     if one.batch is not None:
         assert torch.equal(one.batch.ids, other.batch.ids) and torch.equal(one.batch.targets, other.batch.targets)
+
+
+def test_a_row_holds_the_questions_that_the_budget_is_enough_for() -> None:
+    questions = [([1, 2, 3], [-1, 3, 4]), ([5, 6], [6, 7]), ([8], [9])]
+    assert fill(questions, 4) == [(1, 0, 0, -1), (2, 0, 1, 3), (3, 0, 2, 4), (8, 2, 0, 9)]
+    assert len(fill(questions, 2)) == 3, "the first one is in even where it is too long"
+
+
+def test_merged_tokens_are_asked_for_the_digits_of_the_box_under_them() -> None:
+    heads = DenseHeads()
+    kind, box = torch.zeros(1, 4, CELLS, dtype=torch.long), torch.zeros(1, 4, CELLS, 4)
+    # A shape at one probe of the third patch only; its box is 0.123, 0.456, 0.789, 1 of the sides.
+    kind[0, 2, PROBES[3]] = 1
+    box[0, 2, PROBES[3]] = torch.tensor([0.123, 0.456, 0.789, 1.0])
+    right = torch.full((4, 4, sum(DIGITS)), -20.0)
+    for coordinate, (hundreds, tens) in enumerate([(1, 2), (4, 5), (7, 8), (10, 0)]):
+        right[2, coordinate, [hundreds, DIGITS[0] + tens]] = 20.0
+    with torch.no_grad():
+        heads.digits.weight.zero_()
+        heads.digits.bias.copy_(right.flatten())
+    tokens = torch.randn(1, 1, TEXT["hidden_size"])
+    labels = [t[:, :, PROBES] for t in (kind, torch.zeros_like(kind), box)]
+    _, shares = heads.token_loss(tokens, *labels)
+    assert shares["hundreds"] == 1 and shares["tens"] == 1
 
 
 def test_newton_schulz_brings_singular_values_near_one() -> None:

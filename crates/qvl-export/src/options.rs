@@ -58,7 +58,7 @@ impl ExportOptions {
             method: Method::Search,
             calibrator: None,
             calibration_tokens: 8192,
-            block_size: 32,
+            block_size: 128,
             symmetric: true,
             accuracy_level: 4,
             all_logits: false,

@@ -193,6 +193,20 @@ fn move_aside(new: &Path, old: &Path) -> io::Result<()> {
     fs::remove_dir_all(&aside)
 }
 
+/// Whether a directory without a lock is what a killed writer left of an old package that it was removing.
+///
+/// A writer's first file is its lock, so other files without one are nobody's. An empty directory may have been made this
+/// instant; it is removed all the same if it is still empty, and its writer, if there is one, makes another.
+fn is_remainder(directory: &Path) -> bool {
+    let has_files = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+    if !has_files {
+        let _ = fs::remove_dir(directory);
+        return false;
+    }
+    // Looked for after the files, because it was there before them.
+    !directory.join(LOCK).exists()
+}
+
 /// Removes staging directories whose writer is gone: their lock can be taken.
 fn remove_abandoned(parent: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(parent) else {
@@ -206,8 +220,7 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
         let lock = File::open(directory.join(LOCK));
         let is_abandoned = match &lock {
             Ok(lock) => lock.try_lock().is_ok(),
-            // What an exchange left behind has no lock any more; a directory made this instant has no manifest yet.
-            Err(_) => directory.join(MANIFEST).is_file(),
+            Err(_) => is_remainder(&directory),
         };
         // The lock is held until all is gone: a writer that waits for it then sees that it has to begin anew.
         if is_abandoned && let Err(error) = fs::remove_dir_all(&directory) {

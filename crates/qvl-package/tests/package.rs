@@ -100,6 +100,22 @@ fn the_layout_of_transformers_js_is_recognised_and_not_opened() {
 }
 
 #[test]
+fn what_killed_writers_left_is_removed_in_any_state() {
+    let (_directory, path) = package();
+    let staging = Staging::create(Target::new(&path, true).unwrap()).unwrap();
+    let name = staging.path().file_name().unwrap().to_str().unwrap().to_owned();
+    let parent = path.parent().unwrap();
+    // Killed before the lock was made, and while an old package was removed.
+    let [empty, remainder] = ["8", "9"].map(|end| parent.join(format!("{name}{end}")));
+    fs::create_dir(&empty).unwrap();
+    fs::create_dir(&remainder).unwrap();
+    fs::write(remainder.join("text.onnx"), "").unwrap();
+    let other = Staging::create(Target::new(&path, true).unwrap()).unwrap();
+    assert!(!empty.exists() && !remainder.exists());
+    assert!(staging.path().is_dir() && other.path().is_dir(), "the living are left alone");
+}
+
+#[test]
 fn a_package_json_of_others_is_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let npm = directory.path().join("npm");

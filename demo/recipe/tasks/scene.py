@@ -12,8 +12,6 @@ from recipe.draw.shapes import SHAPES
 from recipe.tasks.phrases import ask, box_answer, listing
 from recipe.tasks.sample import Question, Sample
 
-MOST_QUESTIONS = 10
-
 
 def unique(things: list[Thing], attribute: str) -> list[Thing]:
     """The things that no other thing equals in the attribute: shape, colour or name."""
@@ -131,7 +129,5 @@ def sample_scene(rng: np.random.Generator, form: Format, difficulty: float) -> S
 
 
 def scene(rng: np.random.Generator, height: int, width: int, difficulty: float) -> Sample:
-    """A scene of the final size with at most ten questions."""
-    sample = sample_scene(rng, random_format(rng, height, width), difficulty)
-    sample.questions = sample.questions[:MOST_QUESTIONS]
-    return sample
+    """A scene of the final size."""
+    return sample_scene(rng, random_format(rng, height, width), difficulty)

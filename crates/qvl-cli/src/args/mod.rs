@@ -126,7 +126,7 @@ pub struct ChoiceArgs {
     #[arg(long, value_name = "N", default_value_t = 8192)]
     pub calibration_tokens: usize,
     /// Weights that share a scale in int8 and int4: a power of two from 16 to 256
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 128)]
     pub block_size: usize,
     /// Store a zero point for each block, but for experts: more exact, a little larger, and fewer runtimes read it
     #[arg(long)]
