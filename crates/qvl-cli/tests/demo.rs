@@ -53,8 +53,11 @@ fn the_second_run_uses_the_package_of_the_first() {
 fn the_readmes_question_gets_the_right_answer() {
     let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/pictures/figures.png");
     let all = "A red circle, a green star and a blue square on a white background.\n";
-    let answers =
-        [("Describe the picture.", all), ("What colour is the star?", "Green\n"), ("How many shapes are there?", "3\n")];
+    let answers = [
+        ("Describe the picture.", all),
+        ("What colour is the star?", "Green\n"),
+        ("How many shapes are there?", "3\n"),
+    ];
     for (question, answer) in answers {
         qvl().args(["run", "--image", picture, "--prompt", question]).assert().success().stdout(answer);
     }
