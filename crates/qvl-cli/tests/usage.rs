@@ -81,7 +81,12 @@ fn a_quantised_package_says_what_was_lost_and_what_is_shared() {
     let package = directory.path().join("p");
     let mut export = qvl();
     export.arg("export").arg(reference("tiny/dense-tied")).arg("-o").arg(&package);
-    let said = export.args(["--precision", "int4", "--mix", "lm_head=int8"]).assert().success().get_output().clone();
+    let said = export
+        .args(["--precision", "int4", "--mix", "lm_head=int8", "--block-size", "32"])
+        .assert()
+        .success()
+        .get_output()
+        .clone();
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(said.contains("p: text int4, embedding int8, vision fp16, "), "{said}");
 

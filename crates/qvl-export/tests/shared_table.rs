@@ -113,6 +113,7 @@ fn a_table_of_its_own_has_its_own_precision() {
         for (checkpoint, graphs) in [("dense-untied", Precision::Fp32), ("dense-tied", Precision::Fp16)] {
             let table = exported(checkpoint, |options| {
                 options.precision = graphs;
+                options.block_size = 32;
                 options.embedding_precision = Some(precision);
             });
             assert_eq!((table.precision(Graph::Embedding), table.is_shared()), (precision, false));
