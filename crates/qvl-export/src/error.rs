@@ -108,6 +108,15 @@ pub enum ExportError {
         /// What is wrong.
         reason: String,
     },
+    /// What a matrix meets in calibration is not finite.
+    #[error(
+        "cannot calibrate: inputs of {name} are beyond float32's range or no numbers; the weights before it are broken, or \
+         use --method search, which does not run the model"
+    )]
+    CalibrationInputs {
+        /// The matrix.
+        name: String,
+    },
     /// A weight that is to be quantised is not a finite number.
     #[error("{name} has the value {value}, which cannot be quantised; export with --precision fp16")]
     NotFinite {

@@ -118,7 +118,7 @@ impl<'a> Decoder<'a, '_> {
         let mut all = targets[0][0].clone();
         all.rows = 0..moe.num_experts * 2 * inner;
         let gram = self.gram(x, hidden);
-        self.fitter.fit(Site::ExpertsIn, vec![all], gram)?;
+        self.fit_targets(Site::ExpertsIn, vec![all], gram)?;
         let routes = self.routes(layer, x)?;
         for (expert, [gate_up, down]) in targets.into_iter().enumerate() {
             let chosen: Vec<(usize, f32)> = routes
@@ -146,13 +146,13 @@ impl<'a> Decoder<'a, '_> {
             chosen.iter().map(|(token, share)| self.stream.weights[*token] * share * share).collect();
         let mut gram = Gram::new(hidden);
         gram.add(&rows, &weights);
-        let gate_up = self.fitter.fit(Site::ExpertIn(expert), vec![gate_up], gram)?;
+        let gate_up = self.fit_targets(Site::ExpertIn(expert), vec![gate_up], gram)?;
         // Gate and up rows lie in turn.
         let both = product(&rows, chosen.len(), &gate_up[0]);
         let gated: Vec<f32> = both.chunks_exact(2).map(|pair| silu(pair[0]) * pair[1]).collect();
         let mut gram = Gram::new(inner);
         gram.add(&gated, &weights);
-        let down = self.fitter.fit(Site::ExpertOut(expert), vec![down], gram)?;
+        let down = self.fit_targets(Site::ExpertOut(expert), vec![down], gram)?;
         let y = product(&gated, chosen.len(), &down[0]);
         for ((token, share), y) in chosen.iter().zip(y.chunks_exact(hidden)) {
             let x = &mut self.stream.x[token * hidden..][..hidden];
@@ -182,6 +182,16 @@ impl<'a> Decoder<'a, '_> {
             return Err(ExportError::Cancelled);
         }
         let targets = names.iter().map(|name| self.target(name)).collect::<Result<_, _>>()?;
+        self.fit_targets(site, targets, gram)
+    }
+
+    fn fit_targets(
+        &mut self,
+        site: Site,
+        targets: Vec<Target<'a>>,
+        gram: Gram,
+    ) -> Result<Vec<Fitted<'a>>, ExportError> {
+        gram.check(&targets[0].name)?;
         self.fitter.fit(site, targets, gram)
     }
 

@@ -52,4 +52,33 @@ impl Gram {
     pub(super) fn add(&mut self, x: &[f32], weights: &[f32]) {
         add_gram(x, weights, self.n, &mut self.sums);
     }
+
+    /// Checks that all sums are numbers: no damping would ever make a matrix of others positive definite.
+    ///
+    /// # Errors
+    /// If one is not; `name` is a tensor that has the inputs.
+    pub(super) fn check(&self, name: &str) -> Result<(), ExportError> {
+        // No sum is larger than the larger one of its two on the diagonal.
+        if (0..self.n).all(|i| self.sums[i * self.n + i].is_finite()) {
+            return Ok(());
+        }
+        Err(ExportError::CalibrationInputs { name: name.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_that_are_no_numbers_are_an_error_that_names_the_tensor() {
+        for broken in [f32::NAN, f32::INFINITY, f32::MAX] {
+            let mut gram = Gram::new(2);
+            gram.add(&[1.0, 2.0], &[1.0]);
+            gram.check("a").unwrap();
+            gram.add(&[3.0, broken], &[1.0]);
+            let error = gram.check("layers.0.q_proj.weight").unwrap_err().to_string();
+            assert!(error.starts_with("cannot calibrate: inputs of layers.0.q_proj.weight"), "{error}");
+        }
+    }
 }
