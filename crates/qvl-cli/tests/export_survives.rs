@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{package, reference, std_qvl};
+use common::{entries, package, reference, std_qvl};
 use qvl_checkpoint::synthetic::{self, SyntheticOptions};
 use qvl_package::PackageDir;
 
@@ -24,13 +24,6 @@ fn export(checkpoint: &Path, output: &Path) -> Command {
 
 fn tiny() -> std::path::PathBuf {
     reference("tiny/dense-tied")
-}
-
-fn entries(directory: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]

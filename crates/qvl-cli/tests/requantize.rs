@@ -4,26 +4,18 @@
 
 mod common;
 
-use std::fs;
 use std::path::Path;
 use std::process;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{failure, json, package, qvl, reference, std_qvl};
+use common::{entries, failure, json, package, qvl, reference, std_qvl};
 use qvl_package::{PackageDir, Precision};
 
 fn requantize(package: &Path, output: &Path, precision: &str) -> process::Command {
     let mut command = std_qvl();
     command.arg("requantize").arg(package).arg("-o").arg(output).args(["--precision", precision]);
     command
-}
-
-fn entries(directory: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]

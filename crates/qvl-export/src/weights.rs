@@ -315,9 +315,7 @@ struct QuantizedRows<'a> {
 impl WeightSource for QuantizedRows<'_> {
     fn fill(&self, rows: Range<usize>, outputs: &mut [&mut [u8]]) -> Result<(), String> {
         let columns = self.matrices.dims()[2];
-        let blocks = self.format.blocks(columns);
-        let (codes_row, scales_row) = (blocks * self.format.blob(), blocks * 4);
-        let zero_points_row = if self.format.symmetric { 0 } else { self.format.zero_point_bytes(columns) };
+        let [codes_row, scales_row, zero_points_row] = self.format.row_bytes(columns);
         let mut loss = Loss::default();
         for_stretches(&self.matrices, rows, |start, values| {
             for (row, values) in (start..).zip(values.chunks_exact(columns)) {

@@ -39,6 +39,14 @@ pub fn image(name: &str) -> PathBuf {
     reference("images").join(name)
 }
 
+/// The names in a directory, sorted.
+pub fn entries(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// A tiny checkpoint's package, in single precision.
 pub fn package(checkpoint: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();

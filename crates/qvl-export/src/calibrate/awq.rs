@@ -1,6 +1,8 @@
 //! AWQ: inputs that are large on the average get finer codes, because the matrix's columns for them are scaled up before
 //! rounding, and the layer before scaled down to make up for it (Lin et al. 2023, arXiv 2306.00978).
 
+use std::sync::Arc;
+
 use qvl_checkpoint::TextConfig;
 use qvl_kernels::matmul_nt;
 use rayon::prelude::*;
@@ -66,19 +68,18 @@ impl<'b> AwqFitter<'b> {
         let Some(moe) = &self.config.moe else { return };
         let inner = scales.len();
         let (gate_up, down) = (self.name("mlp.experts.gate_up_proj"), self.name("mlp.experts.down_proj"));
-        let mut set = |name: String, width: usize, is_input: bool, place: &dyn Fn(usize) -> usize, invert: bool| {
-            let fold = self.folds.entry(name).or_default();
-            let part = if is_input { &mut fold.inputs } else { &mut fold.outputs };
-            let mut factors = part.take().map_or_else(|| vec![1.0; moe.num_experts * width], |all| all.to_vec());
-            for (i, &scale) in scales.iter().enumerate() {
-                factors[expert * width + place(i)] = if invert { 1.0 / scale } else { scale };
-            }
-            *part = Some(factors.into());
-        };
+        let up = all_experts(&mut self.folds.entry(gate_up).or_default().outputs, moe.num_experts * 2 * inner);
         // Gate and up rows lie in turn; only what is not gated is linear.
-        set(gate_up, 2 * inner, false, &|i| 2 * i + 1, true);
-        set(down, inner, true, &|i| i, false);
+        let own = up[expert * 2 * inner..][..2 * inner].chunks_exact_mut(2);
+        own.zip(scales).for_each(|(pair, scale)| pair[1] = 1.0 / scale);
+        let down = all_experts(&mut self.folds.entry(down).or_default().inputs, moe.num_experts * inner);
+        down[expert * inner..][..inner].copy_from_slice(scales);
     }
+}
+
+/// The factors of all experts, `count` ones at first.
+fn all_experts(factors: &mut Option<Arc<[f32]>>, count: usize) -> &mut [f32] {
+    Arc::make_mut(factors.get_or_insert_with(|| vec![1.0; count].into()))
 }
 
 impl<'a> Fitter<'a> for AwqFitter<'_> {

@@ -170,9 +170,7 @@ mod tests {
             let usual_loss = format.quantize_row(&row, stored, stored_scales, zero_points);
             prop_assert_eq!(&usual.scales, &blocks.scales);
             prop_assert_eq!(&usual.zero_points, &blocks.zero_points);
-            let mut loss = Loss::default();
-            loss += usual_loss;
-            prop_assert!(loss.relative().is_finite());
+            prop_assert!(usual_loss.relative().is_finite());
         }
     }
 }

@@ -88,10 +88,9 @@ impl BlockFormat {
 
     /// What quantising a row would lose.
     pub(crate) fn row_loss(&self, row: &[f32]) -> Loss {
-        let blocks = self.blocks(row.len());
-        let (mut codes, mut scales) = (vec![0; blocks * self.blob()], vec![0; blocks * 4]);
-        let mut zero_points = vec![0; self.zero_point_bytes(row.len())];
-        self.quantize_row(row, &mut codes, &mut scales, &mut zero_points)
+        let mut blocks = Blocks::new(*self, 1, row.len());
+        let Blocks { codes, scales, zero_points, .. } = &mut blocks;
+        self.quantize_row(row, codes, scales, zero_points)
     }
 
     fn quantize_block(&self, values: &[f32], codes: &mut [f32]) -> Scale {
