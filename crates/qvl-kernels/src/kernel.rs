@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "aarch64")]
@@ -37,6 +37,7 @@ pub(crate) struct Kernel {
     pub(crate) columns: usize,
     tile: unsafe fn(&[f32], &[f32], &mut Tile),
     interleave: unsafe fn([&[f32]; LINES], &mut [f32], usize),
+    accumulate: unsafe fn(&[f32], &[&[f32]], &mut [f32]),
 }
 
 impl Kernel {
@@ -51,6 +52,28 @@ impl Kernel {
     pub(crate) fn interleave(&self, lines: [&[f32]; LINES], out: &mut [f32], width: usize) {
         // SAFETY: as in `tile`.
         unsafe { (self.interleave)(lines, out, width) }
+    }
+
+    /// Adds to `sums` each of `rows` times its number of `x`, row after row: with as many roundings as in a tile.
+    pub(crate) fn accumulate(&self, x: &[f32], rows: &[&[f32]], sums: &mut [f32]) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.accumulate)(x, rows, sums) }
+    }
+}
+
+/// [`Kernel::accumulate`] where `add(x, y, sum)` is x · y + sum; four rows at once, so that sums are loaded less often.
+#[inline(always)]
+fn accumulate(x: &[f32], rows: &[&[f32]], sums: &mut [f32], add: impl Fn(f32, f32, f32) -> f32) {
+    let (fours, rest) = x.as_chunks::<4>();
+    let (row_fours, rest_rows) = rows.as_chunks::<4>();
+    for ([a, b, c, d], rows) in fours.iter().zip(row_fours) {
+        let [p, q, r, s] = rows.map(|row| &row[..sums.len()]);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = add(*d, s[i], add(*c, r[i], add(*b, q[i], add(*a, p[i], *sum))));
+        }
+    }
+    for (x, row) in rest.iter().zip(rest_rows) {
+        sums.iter_mut().zip(*row).for_each(|(sum, y)| *sum = add(*x, *y, *sum));
     }
 }
 

@@ -6,9 +6,14 @@
 //! propagate. Memory beside the operands is at most 16 MiB for the left-hand side and 4 MiB a thread for the right-hand
 //! one, or what a tile's lines need if k is larger than that allows.
 
+mod attention;
+mod elementwise;
 mod gram;
 mod grid;
 mod kernel;
+mod lanes;
+pub mod limits;
+mod linear;
 mod matmul;
 mod pack;
 mod product;
@@ -17,8 +22,11 @@ mod reference;
 mod rows;
 mod view;
 
+pub use attention::{CacheElement, KeyValues, attend_causal, attend_full};
+pub use elementwise::{gated_silu, gelu, gelu_tanh, layer_norm, rms_norm, rms_norm_in_place, rotate};
 pub use gram::add_gram;
 pub use kernel::vector_unit;
+pub use linear::{Arithmetic, Blocks, Elements, Linear, Matrix, linear};
 pub use matmul::{matmul_nn_sub, matmul_nt, matmul_rows};
 pub use rows::Rows;
 pub use view::{View, ViewMut};

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use crate::kernel::{Kernel, LINES};
 use crate::{Rows, View};
 
@@ -19,6 +22,8 @@ pub(crate) enum Operand<'a> {
     Source(&'a dyn Rows),
     /// The lines are the columns.
     Columns(View<'a>),
+    /// The lines are the columns of a matrix in float16, whose rows have so many numbers.
+    Halves(&'a [f16], usize),
     /// The lines are the columns, and row p is multiplied by number p.
     Weighted(View<'a>, &'a [f32]),
 }
@@ -52,6 +57,13 @@ impl Operand<'_> {
                 for (p, row) in view.data.chunks(view.stride).take(k).enumerate() {
                     for (i, part) in row[lines.clone()].chunks(width).enumerate() {
                         panels[(i * k + p) * width..][..part.len()].copy_from_slice(part);
+                    }
+                }
+            }
+            Self::Halves(data, columns) => {
+                for (p, row) in data.chunks(*columns).take(k).enumerate() {
+                    for (i, part) in row[lines.clone()].chunks(width).enumerate() {
+                        part.convert_to_f32_slice(&mut panels[(i * k + p) * width..][..part.len()]);
                     }
                 }
             }

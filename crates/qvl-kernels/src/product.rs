@@ -15,7 +15,7 @@ use crate::pack::Operand;
 
 /// Steps of k that are summed in registers before they are added to the result. A panel of them fits the first cache,
 /// a stretch of them the second.
-const DEPTH: usize = 512;
+pub(crate) const DEPTH: usize = 512;
 
 /// Left-hand panels that are packed by one thread at once.
 const TOGETHER: usize = 8;
@@ -181,11 +181,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Numbers that begin at a cache line, so that no load of a vector touches two.
 #[derive(Default)]
-struct Aligned(Vec<f32>);
+pub(crate) struct Aligned(Vec<f32>);
 
 impl Aligned {
     /// `length` numbers of any value.
-    fn take(&mut self, length: usize) -> &mut [f32] {
+    pub(crate) fn take(&mut self, length: usize) -> &mut [f32] {
         const LINE: usize = 64;
         let spare = LINE / size_of::<f32>();
         if self.0.len() < length + spare {

@@ -11,7 +11,7 @@ const ROWS: usize = 6;
 const COLUMNS: usize = 16;
 
 /// Needs AVX2 and FMA.
-pub(super) static KERNEL: Kernel = Kernel { name: "AVX2", rows: ROWS, columns: COLUMNS, tile, interleave };
+pub(super) static KERNEL: Kernel = Kernel { name: "AVX2", rows: ROWS, columns: COLUMNS, tile, interleave, accumulate };
 
 #[target_feature(enable = "avx2,fma")]
 fn tile(a: &[f32], b: &[f32], tile: &mut Tile) {
@@ -59,7 +59,7 @@ pub(super) fn interleave(lines: [&[f32]; LINES], out: &mut [f32], width: usize) 
 /// The transpose of an 8 × 8 block: the halves of fours of rows, then the fours beside each other.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(r: [__m256; 8]) -> [__m256; 8] {
+pub(crate) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
     let (top, bottom) = (fours(r[0], r[1], r[2], r[3]), fours(r[4], r[5], r[6], r[7]));
     let mut columns = [_mm256_setzero_ps(); 8];
     for i in 0..4 {
@@ -83,4 +83,10 @@ fn fours(r0: __m256, r1: __m256, r2: __m256, r3: __m256) -> [__m256; 4] {
         _mm256_shuffle_ps::<LOW>(high, high2),
         _mm256_shuffle_ps::<HIGH>(high, high2),
     ]
+}
+
+/// [`Kernel::accumulate`], as the compiler vectorises it.
+#[target_feature(enable = "avx2,fma")]
+fn accumulate(x: &[f32], rows: &[&[f32]], sums: &mut [f32]) {
+    super::accumulate(x, rows, sums, f32::mul_add);
 }

@@ -9,7 +9,7 @@ const COLUMNS: usize = 32;
 
 /// Needs AVX-512F, and AVX2 for its interleaving.
 pub(super) static KERNEL: Kernel =
-    Kernel { name: "AVX-512", rows: ROWS, columns: COLUMNS, tile, interleave: avx2::interleave };
+    Kernel { name: "AVX-512", rows: ROWS, columns: COLUMNS, tile, interleave: avx2::interleave, accumulate };
 
 #[target_feature(enable = "avx512f")]
 fn tile(a: &[f32], b: &[f32], tile: &mut Tile) {
@@ -30,4 +30,10 @@ fn tile(a: &[f32], b: &[f32], tile: &mut Tile) {
             _mm512_storeu_ps(row.as_mut_ptr().add(16), sums[1]);
         }
     }
+}
+
+/// [`Kernel::accumulate`], as the compiler vectorises it.
+#[target_feature(enable = "avx512f")]
+fn accumulate(x: &[f32], rows: &[&[f32]], sums: &mut [f32]) {
+    super::accumulate(x, rows, sums, f32::mul_add);
 }

@@ -9,7 +9,7 @@ const COLUMNS: usize = 12;
 
 /// Needs NEON.
 pub(super) static KERNEL: Kernel =
-    Kernel { name: "NEON", rows: ROWS, columns: COLUMNS, tile, interleave: portable::interleave };
+    Kernel { name: "NEON", rows: ROWS, columns: COLUMNS, tile, interleave: portable::interleave, accumulate };
 
 #[target_feature(enable = "neon")]
 fn tile(a: &[f32], b: &[f32], tile: &mut Tile) {
@@ -44,4 +44,10 @@ fn add<const LANE: i32>(sums: &mut [float32x4_t; 3], b: [float32x4_t; 3], a: flo
     for (sum, b) in sums.iter_mut().zip(b) {
         *sum = vfmaq_laneq_f32::<LANE>(*sum, b, a);
     }
+}
+
+/// [`Kernel::accumulate`], as the compiler vectorises it.
+#[target_feature(enable = "neon")]
+fn accumulate(x: &[f32], rows: &[&[f32]], sums: &mut [f32]) {
+    super::accumulate(x, rows, sums, f32::mul_add);
 }

@@ -5,7 +5,8 @@ use super::{Kernel, LINES, Tile};
 const ROWS: usize = 4;
 const COLUMNS: usize = 8;
 
-pub(super) static KERNEL: Kernel = Kernel { name: "portable", rows: ROWS, columns: COLUMNS, tile, interleave };
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "portable", rows: ROWS, columns: COLUMNS, tile, interleave, accumulate };
 
 fn tile(a: &[f32], b: &[f32], tile: &mut Tile) {
     let mut sums = [[0.0f32; COLUMNS]; ROWS];
@@ -26,4 +27,9 @@ pub(super) fn interleave(lines: [&[f32]; LINES], out: &mut [f32], width: usize) 
             *out = line[p];
         }
     }
+}
+
+/// [`Kernel::accumulate`] for any machine.
+fn accumulate(x: &[f32], rows: &[&[f32]], sums: &mut [f32]) {
+    super::accumulate(x, rows, sums, |x, y, sum| x * y + sum);
 }

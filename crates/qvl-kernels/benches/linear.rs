@@ -1,0 +1,86 @@
+//! How fast linear layers are, and how fast the machine could be.
+//!
+//! First the limits of one core are printed: what a product in blocks comes to is its throughput divided by them. In
+//! decoding that is bytes of weights a second and the read bandwidth, in prefill multiplications and additions a second
+//! and the int8 peak. Compare figures of one run only.
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and fails if something fails")]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use half::f16;
+use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, limits, linear};
+
+/// Outputs and inputs: `down_proj` of the 4B model and the transpose of it, which are its largest matrices.
+const SHAPES: [(usize, usize); 2] = [(2560, 9728), (9728, 2560)];
+
+/// Bits and block sizes.
+const BLOCKS: [(usize, usize); 3] = [(4, 32), (4, 128), (8, 128)];
+
+/// Copies of a matrix, so that none is in a cache when its turn comes.
+const COPIES: usize = 16;
+
+fn blocks(criterion: &mut Criterion) {
+    let pool = one_core();
+    println!("{} on one core", limits::int8_unit());
+    println!("read bandwidth {:.2} GB/s", pool.install(limits::read_bandwidth) / 1e9);
+    println!("int8 peak {:.1} Gop/s", pool.install(limits::int8_peak) / 1e9);
+    println!("float32 peak {:.1} Gop/s", pool.install(limits::float32_peak) / 1e9);
+    for (outputs, inputs) in SHAPES {
+        for (bits, size) in BLOCKS {
+            let bytes = outputs * inputs * bits / 8;
+            let (codes, scales) = (vec![0x5a; COPIES * bytes], vec![0.01; outputs * inputs / size]);
+            let matrix = |copy: usize| {
+                let codes = &codes[copy % COPIES * bytes..][..bytes];
+                let blocks = Blocks { bits, size, codes, scales: &scales, zero_points: None };
+                Matrix { inputs, outputs, elements: Elements::Blocks(blocks) }
+            };
+            let mut group = criterion.benchmark_group(format!("{outputs}x{inputs} {bits} bit, blocks of {size}"));
+            group.sample_size(10);
+            for m in [1, 4, 512] {
+                let (x, mut out, mut copy) = (vec![0.5; m * inputs], vec![0.0; m * outputs], 0);
+                group.throughput(match m {
+                    512 => Throughput::Elements((2 * m * outputs * inputs) as u64),
+                    _ => Throughput::Bytes((bytes + size_of_val(&scales[..])) as u64),
+                });
+                group.bench_function(format!("{m} rows"), |bench| {
+                    bench.iter(|| {
+                        copy += 1;
+                        let product = Linear { matrix: matrix(copy), bias: None, out: &mut out };
+                        pool.install(|| linear(&x, m, &mut [product], Arithmetic::Int8));
+                    });
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+fn dense(criterion: &mut Criterion) {
+    let pool = one_core();
+    let (outputs, inputs) = (9728, 2560);
+    let (wide, halves) = (vec![0.5; 4 * inputs * outputs], vec![f16::ONE; 4 * inputs * outputs]);
+    let mut group = criterion.benchmark_group(format!("{outputs}x{inputs}"));
+    for (name, bytes) in [("float32", 4), ("float16", 2)] {
+        let (x, mut out, mut copy) = (vec![0.5; inputs], vec![0.0; outputs], 0);
+        group.sample_size(10).throughput(Throughput::Bytes((bytes * inputs * outputs) as u64));
+        group.bench_function(format!("{name}, 1 row"), |bench| {
+            bench.iter(|| {
+                copy = (copy + 1) % 4;
+                let part = copy * inputs * outputs..(copy + 1) * inputs * outputs;
+                let elements =
+                    if bytes == 4 { Elements::Float32(&wide[part]) } else { Elements::Float16(&halves[part]) };
+                let product = Linear { matrix: Matrix { inputs, outputs, elements }, bias: None, out: &mut out };
+                pool.install(|| linear(&x, 1, &mut [product], Arithmetic::Float32));
+            });
+        });
+    }
+    group.finish();
+}
+
+/// One thread: others may be busy with something else.
+fn one_core() -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap()
+}
+
+criterion_group!(benches, blocks, dense);
+criterion_main!(benches);

@@ -1,0 +1,182 @@
+//! Attention over a KV cache, and of all positions of a frame to each other.
+//!
+//! Blocks of keys and values are read once for many query rows, and no row of scores is ever whole: Dao et al.,
+//! "FlashAttention", arXiv:2205.14135. Long pasts are cut into stretches that are computed side by side and then merged
+//! ("Flash-Decoding", split-k). Blocks and stretches begin at fixed positions and are summed in their order, so a row of
+//! a result depends neither on the number of threads nor on the rows that are computed beside it.
+
+mod block;
+mod partial;
+mod pieces;
+#[cfg(test)]
+mod plain;
+mod stretch;
+
+use half::f16;
+
+use crate::lanes::{Lanes, Unit};
+use pieces::{Attention, Lines, Seen};
+
+/// A number of the KV cache, [`f32`] or [`half::f16`].
+pub trait CacheElement: Widen + Copy + Send + Sync {
+    /// As float32.
+    fn to_f32(self) -> f32;
+    /// Rounded to the nearest.
+    fn from_f32(value: f32) -> Self;
+}
+
+/// What vectors of float32 are loaded from.
+///
+/// It is public in name only, since a supertrait must be.
+pub trait Widen: Sized {
+    /// The first numbers of `from` in a vector.
+    fn load<V: Lanes>(from: &[Self]) -> V;
+}
+
+impl CacheElement for f32 {
+    fn to_f32(self) -> f32 {
+        self
+    }
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+
+impl Widen for f32 {
+    #[inline(always)]
+    fn load<V: Lanes>(from: &[Self]) -> V {
+        V::load(from)
+    }
+}
+
+impl CacheElement for f16 {
+    fn to_f32(self) -> f32 {
+        self.to_f32()
+    }
+    fn from_f32(value: f32) -> Self {
+        f16::from_f32(value)
+    }
+}
+
+impl Widen for f16 {
+    #[inline(always)]
+    fn load<V: Lanes>(from: &[Self]) -> V {
+        V::load_f16(from)
+    }
+}
+
+/// Keys and values of one layer.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyValues<'a, T> {
+    /// [heads, capacity, head size].
+    pub keys: &'a [T],
+    /// [heads, capacity, head size].
+    pub values: &'a [T],
+    /// Key-value heads.
+    pub heads: usize,
+    /// Positions that there is room for.
+    pub capacity: usize,
+    /// Size of a head.
+    pub head_size: usize,
+}
+
+/// Attention of `m` new positions to `past` earlier ones and to themselves up to each.
+///
+/// `query` and `out` are [m, query heads, head size]; each stretch of query heads / key-value heads shares a key-value head.
+/// The new positions' keys and values are in the cache already, from position `past` on. Scores are scaled by the inverse
+/// square root of the head size. Shared by the threads of the current rayon pool.
+///
+/// # Panics
+/// If a length does not fit, or the cache has no room for `past + m` positions.
+#[track_caller]
+pub fn attend_causal<T: CacheElement>(
+    query: &[f32],
+    m: usize,
+    query_heads: usize,
+    cache: &KeyValues<'_, T>,
+    past: usize,
+    out: &mut [f32],
+) {
+    check_causal(query, m, query_heads, cache, past, out);
+    causal(Unit::best(), query, query_heads, cache, past).run(m, out);
+}
+
+fn causal<'a, T>(
+    unit: Unit,
+    query: &'a [f32],
+    query_heads: usize,
+    cache: &KeyValues<'a, T>,
+    past: usize,
+) -> Attention<'a, T> {
+    let KeyValues { keys, values, heads, capacity, head_size } = *cache;
+    let lines = |data| Lines { data, head_stride: capacity * head_size, stride: head_size };
+    Attention {
+        unit,
+        query,
+        query_stride: query_heads * head_size,
+        keys: lines(keys),
+        values: lines(values),
+        heads,
+        group: query_heads / heads,
+        head_size,
+        seen: Seen::UpTo { past },
+    }
+}
+
+#[track_caller]
+fn check_causal<T>(query: &[f32], m: usize, query_heads: usize, cache: &KeyValues<'_, T>, past: usize, out: &[f32]) {
+    let KeyValues { keys, values, heads, capacity, head_size } = *cache;
+    assert!(head_size > 0, "heads of no size");
+    assert_eq!(query.len(), m * query_heads * head_size, "queries");
+    assert_eq!(out.len(), query.len(), "output");
+    assert!(keys.len() == heads * capacity * head_size && values.len() == keys.len(), "cache");
+    assert!(past + m <= capacity, "{past} and {m} positions in a cache for {capacity}");
+    assert!(heads > 0 && query_heads.is_multiple_of(heads), "{query_heads} query heads on {heads}");
+}
+
+/// Attention of each of `n` positions to all of them.
+///
+/// `query`, `key`, `value` and `out` are [n, heads, head size], whose rows are `stride` numbers apart in the first three:
+/// they may be parts of longer rows. Scores are scaled by the inverse square root of the head size. Shared by the threads
+/// of the current rayon pool.
+///
+/// # Panics
+/// If a length does not fit.
+#[track_caller]
+pub fn attend_full(qkv: [&[f32]; 3], stride: usize, n: usize, heads: usize, head_size: usize, out: &mut [f32]) {
+    check_full(qkv, stride, n, heads, head_size, out);
+    full(Unit::best(), qkv, stride, n, heads, head_size).run(n, out);
+}
+
+fn full(
+    unit: Unit,
+    [query, keys, values]: [&[f32]; 3],
+    stride: usize,
+    n: usize,
+    heads: usize,
+    head_size: usize,
+) -> Attention<'_, f32> {
+    let lines = |data| Lines { data, head_stride: head_size, stride };
+    Attention {
+        unit,
+        query,
+        query_stride: stride,
+        keys: lines(keys),
+        values: lines(values),
+        heads,
+        group: 1,
+        head_size,
+        seen: Seen::All { count: n },
+    }
+}
+
+#[track_caller]
+fn check_full(qkv: [&[f32]; 3], stride: usize, n: usize, heads: usize, head_size: usize, out: &[f32]) {
+    let width = heads * head_size;
+    assert!(head_size > 0, "heads of no size");
+    assert!(stride >= width && out.len() == n * width, "shapes");
+    assert!(qkv.iter().all(|part| n == 0 || part.len() >= (n - 1) * stride + width), "rows");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Query rows over a stretch of the positions, block by block.
+
+use std::ops::Range;
+
+use super::CacheElement;
+use super::block::{BLOCK, Block};
+use super::partial::Partial;
+use super::pieces::{Attention, Lines};
+use crate::lanes::{LINES, Lanes, Task};
+use crate::product::Aligned;
+
+/// Positions of a stretch. All but the last one of a past are whole.
+pub(super) const STRETCH: usize = 16 * BLOCK;
+
+/// Numbers of rows that [`Block`] computes at once.
+const PANELS: [usize; 6] = [12, 8, 6, 4, 2, 1];
+
+/// Cuts `rows` rows into panels of at most `most`.
+pub(super) fn panels(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let size = *PANELS.iter().find(|size| **size <= most.min(rows - first))?;
+        first += size;
+        Some(first - size..first)
+    })
+}
+
+/// The queries of a piece, ready to be multiplied.
+pub(super) struct Tile {
+    /// The key-value head.
+    pub(super) head: usize,
+    /// The scaled queries in [`panels`], each [head size, rows].
+    pub(super) queries: Vec<f32>,
+    /// How many positions each row sees: no row sees fewer than the one before it.
+    pub(super) seen: Vec<usize>,
+}
+
+/// A tile over the positions from `start` on, [`STRETCH`] of them or those that there are.
+pub(super) struct Stretch<'a, T> {
+    pub(super) attention: &'a Attention<'a, T>,
+    pub(super) tile: &'a Tile,
+    pub(super) start: usize,
+}
+
+impl<T: CacheElement> Stretch<'_, T> {
+    /// What the rows gather.
+    pub(super) fn run(self) -> Partial {
+        let Attention { unit, head_size: size, .. } = *self.attention;
+        let (count, most) = unit.sizes();
+        let (seen, width) = (&self.tile.seen, size.next_multiple_of(count));
+        let mut partial = Partial::new(seen.len(), width);
+        let (mut keys, mut widened) = (Aligned::default(), Aligned::default());
+        let keys = keys.take(BLOCK * size);
+        // A single panel reads values only once.
+        let is_read_once = seen.len() <= most && width == size;
+        let widened = widened.take(if is_read_once { 0 } else { BLOCK * width });
+        let end = seen[seen.len() - 1].min(self.start + STRETCH);
+        for first in (self.start..end).step_by(BLOCK) {
+            let positions = first..end.min(first + BLOCK);
+            let next = positions.end..end.min(positions.end + BLOCK);
+            let Attention { keys: key_lines, values: value_lines, .. } = self.attention;
+            unit.run(ReadKeys {
+                lines: self.lines(key_lines, &positions),
+                next: [self.lines(key_lines, &next), self.lines(value_lines, &next)],
+                keys: &mut *keys,
+            });
+            let values = self.lines(value_lines, &positions);
+            if is_read_once {
+                self.add(&Block { unit, size, first, keys, values }, &mut partial);
+            } else {
+                let count = positions.len();
+                unit.run(ReadValues { lines: values, values: &mut *widened });
+                let values = HeadLines { data: &*widened, stride: width, count, size: width };
+                self.add(&Block { unit, size, first, keys, values }, &mut partial);
+            }
+        }
+        partial
+    }
+
+    /// Adds a block to all rows that see it.
+    fn add<U: CacheElement>(&self, block: &Block<'_, U>, partial: &mut Partial) {
+        let (seen, size) = (&self.tile.seen, block.size);
+        for rows in panels(seen.len(), block.unit.sizes().1).filter(|rows| seen[rows.end - 1] > block.first) {
+            let queries = &self.tile.queries[rows.start * size..rows.end * size];
+            match rows.len() {
+                12 => block.attend::<12>(queries, rows.start, seen, partial),
+                8 => block.attend::<8>(queries, rows.start, seen, partial),
+                6 => block.attend::<6>(queries, rows.start, seen, partial),
+                4 => block.attend::<4>(queries, rows.start, seen, partial),
+                2 => block.attend::<2>(queries, rows.start, seen, partial),
+                _ => block.attend::<1>(queries, rows.start, seen, partial),
+            }
+        }
+    }
+
+    /// The lines of the tile's head at `positions`.
+    fn lines<'l>(&self, lines: &Lines<'l, T>, positions: &Range<usize>) -> HeadLines<'l, T> {
+        let start = self.tile.head * lines.head_stride + positions.start * lines.stride;
+        HeadLines {
+            data: lines.data.get(start..).unwrap_or_default(),
+            stride: lines.stride,
+            count: positions.len(),
+            size: self.attention.head_size,
+        }
+    }
+}
+
+/// Keys or values of one head at some positions.
+#[derive(Clone, Copy)]
+pub(super) struct HeadLines<'a, T> {
+    pub(super) data: &'a [T],
+    /// Distance of one position's numbers to the next one's.
+    pub(super) stride: usize,
+    /// Positions.
+    pub(super) count: usize,
+    /// Numbers of a position.
+    pub(super) size: usize,
+}
+
+impl<T> HeadLines<'_, T> {
+    /// The numbers of position `index`.
+    #[inline(always)]
+    pub(super) fn line(&self, index: usize) -> &[T] {
+        &self.data[index * self.stride..][..self.size]
+    }
+}
+
+/// Writes keys to `keys` in panels [size, two vectors]; what is missing to a multiple of [`LINES`] repeats the last key,
+/// farther ones are not touched. On the way it has keys and values of the next block brought nearer: memory works while
+/// these are computed with.
+struct ReadKeys<'a, T> {
+    lines: HeadLines<'a, T>,
+    next: [HeadLines<'a, T>; 2],
+    keys: &'a mut [f32],
+}
+
+impl<T: CacheElement> Task for ReadKeys<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let (size, width) = (self.lines.size, 2 * V::COUNT);
+        for first in (0..self.lines.count).step_by(LINES) {
+            for next in &self.next {
+                (first..next.count.min(first + LINES)).for_each(|index| V::prefetch(next.line(index)));
+            }
+            let mut lines: [&[T]; LINES] = [&[]; LINES];
+            for (index, line) in (first..).zip(&mut lines) {
+                *line = self.lines.line(index.min(self.lines.count - 1));
+            }
+            let panel = &mut self.keys[first / width * size * width..][..size * width];
+            interleave::<V, T>(lines, &mut panel[first % width..], width);
+        }
+    }
+}
+
+/// Writes number p of line i to `out[p * width + i]`, as float32.
+#[inline(always)]
+fn interleave<V: Lanes, T: CacheElement>(lines: [&[T]; LINES], out: &mut [f32], width: usize) {
+    let size = lines[0].len();
+    let whole = size / V::COUNT * V::COUNT;
+    for p in (0..whole).step_by(V::COUNT) {
+        let mut vectors = [V::splat(0.0); LINES];
+        for (vector, line) in vectors.iter_mut().zip(lines) {
+            *vector = T::load(&line[p..]);
+        }
+        V::interleave(vectors, &mut out[p * width..], width);
+    }
+    for p in whole..size {
+        for (out, line) in out[p * width..].iter_mut().zip(lines) {
+            *out = line[p].to_f32();
+        }
+    }
+}
+
+/// Writes values to `values`, a row of whole vectors each, filled up with what was there.
+struct ReadValues<'a, T> {
+    lines: HeadLines<'a, T>,
+    values: &'a mut [f32],
+}
+
+impl<T: CacheElement> Task for ReadValues<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let size = self.lines.size;
+        for (index, row) in (0..self.lines.count).zip(self.values.chunks_exact_mut(size.next_multiple_of(V::COUNT))) {
+            let line = self.lines.line(index);
+            let whole = size / V::COUNT * V::COUNT;
+            for (line, out) in line.chunks_exact(V::COUNT).zip(row.chunks_exact_mut(V::COUNT)) {
+                T::load::<V>(line).store(out);
+            }
+            for (line, out) in line[whole..].iter().zip(&mut row[whole..]) {
+                *out = line.to_f32();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_as_large_as_can_be() {
+        let cut = |rows, most| panels(rows, most).map(|panel| panel.len()).collect::<Vec<_>>();
+        assert_eq!(cut(31, 12), [12, 12, 6, 1]);
+        assert_eq!(cut(11, 6), [6, 4, 1]);
+        assert_eq!(cut(19, 8), [8, 8, 2, 1]);
+        assert_eq!(cut(7, 4), [4, 2, 1]);
+        assert!(cut(0, 12).is_empty());
+        assert_eq!(panels(13, 12).last(), Some(12..13));
+    }
+}

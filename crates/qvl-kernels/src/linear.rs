@@ -1,0 +1,110 @@
+//! Linear layers: float32 rows times matrices as a package stores them.
+
+mod blocks;
+mod dense;
+mod gemv;
+pub(crate) mod int8;
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod tests;
+
+pub use blocks::Blocks;
+use half::f16;
+
+use crate::kernel;
+use crate::matmul::expect_shape;
+
+/// A matrix [outputs, inputs] of a linear layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// Length of a row that goes in.
+    pub inputs: usize,
+    /// Length of a row that comes out.
+    pub outputs: usize,
+    /// The elements.
+    pub elements: Elements<'a>,
+}
+
+/// How a matrix's elements are stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Elements<'a> {
+    /// float32, [inputs, outputs]: as `MatMul` takes its second operand.
+    Float32(&'a [f32]),
+    /// float16, [inputs, outputs].
+    Float16(&'a [f16]),
+    /// Blocks of few bits, [outputs, inputs]: as `MatMulNBits` takes them.
+    Blocks(Blocks<'a>),
+}
+
+/// What is computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Rows and weights in float32, sums in float32.
+    Float32,
+    /// Where weights are in blocks, rows are rounded to int8 in the same blocks, each with the scale of its largest
+    /// magnitude over 127; products of codes are summed as integers, blocks in float32. float32 and float16 weights are
+    /// computed with as in [`Arithmetic::Float32`].
+    Int8,
+}
+
+/// One of the products that are computed from the same rows.
+#[derive(Debug)]
+pub struct Linear<'a> {
+    /// The weights.
+    pub matrix: Matrix<'a>,
+    /// Added to each row: a number for each output.
+    pub bias: Option<&'a [f32]>,
+    /// The result, [m, outputs].
+    pub out: &'a mut [f32],
+}
+
+/// Fills the result of each of `products` with `x` [m, inputs] · matrixᵀ + bias.
+///
+/// The work of all of them is shared by the threads of the current rayon pool; rows are rounded once for all. A row of a
+/// result depends neither on the number of threads nor on the rows that are computed beside it.
+///
+/// # Panics
+/// If a length does not fit its shape, or the products take rows of different lengths.
+#[track_caller]
+pub fn linear(x: &[f32], m: usize, products: &mut [Linear<'_>], arithmetic: Arithmetic) {
+    for product in &*products {
+        product.check(x, m);
+    }
+    let in_int8 = |product: &&mut Linear<'_>| {
+        arithmetic == Arithmetic::Int8 && matches!(product.matrix.elements, Elements::Blocks(_))
+    };
+    let (rounded, exact): (Vec<_>, Vec<_>) = products.iter_mut().partition(in_int8);
+    int8::linear(int8::kernel::best(), x, m, rounded);
+    dense::linear(kernel::best(), x, m, exact);
+}
+
+impl Linear<'_> {
+    /// Fills the result of rows without elements.
+    fn without_inputs(&mut self) {
+        self.out.fill(0.0);
+        self.add_bias();
+    }
+
+    fn add_bias(&mut self) {
+        let Some(bias) = self.bias else { return };
+        for row in self.out.chunks_mut(bias.len().max(1)) {
+            row.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, x: &[f32], m: usize) {
+        let Matrix { inputs, outputs, elements } = self.matrix;
+        expect_shape("x", x.len(), m, inputs);
+        expect_shape("out", self.out.len(), m, outputs);
+        if let Some(bias) = self.bias {
+            expect_shape("bias", bias.len(), 1, outputs);
+        }
+        match elements {
+            Elements::Float32(values) => expect_shape("weights", values.len(), inputs, outputs),
+            Elements::Float16(values) => expect_shape("weights", values.len(), inputs, outputs),
+            Elements::Blocks(blocks) => blocks.check(outputs, inputs),
+        }
+    }
+}
