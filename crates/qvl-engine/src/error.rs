@@ -1,3 +1,4 @@
+use std::io;
 use std::path::PathBuf;
 
 use qvl_checkpoint::Grid;
@@ -44,6 +45,49 @@ pub enum EngineError {
         path: PathBuf,
         /// What is different.
         reason: String,
+    },
+    /// A file of the package cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// A graph that the engine cpu has no computation for.
+    #[error("the engine cpu does not know the graph {}: {reason}; --engine ort may run it", path.display())]
+    UnknownGraph {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What is not known.
+        reason: String,
+    },
+    /// The engine cpu was asked to use another device.
+    #[error("the engine cpu runs on the processor only; use --engine ort for the device {device}")]
+    OnlyProcessor {
+        /// What was asked for.
+        device: Device,
+    },
+    /// The engine ort was asked to compute in single precision.
+    #[error("the engine ort computes as the package's graphs say; use --engine cpu for --precise")]
+    PreciseOrt,
+    /// The threads do not start.
+    #[error("{threads} threads could not be started: {reason}; use fewer with --threads")]
+    Threads {
+        /// Number of threads.
+        threads: usize,
+        /// What is in the way.
+        reason: rayon::ThreadPoolBuildError,
+    },
+    /// There is not enough memory for a KV cache.
+    #[error("there is no memory for {bytes} bytes of keys and values of {tokens} tokens: {reason}; shorten the prompt")]
+    CacheMemory {
+        /// Tokens that there should have been room for.
+        tokens: usize,
+        /// Bytes that they take.
+        bytes: usize,
+        /// What the system said.
+        reason: io::Error,
     },
     /// A graph failed while it ran, or its tensors could not be made.
     #[error("the {graph} graph failed: {reason}")]

@@ -1,8 +1,8 @@
 //! Running a package: pictures to features, tokens to logits.
 //!
 //! An [`Engine`] knows numbers only: patches, token ids, positions, logits. It knows no text, no chat and no sampling.
-//! [`open`] gives the one that runs the package's graphs with ONNX Runtime, on the [`Device`] that the
-//! [`EngineOptions`] name.
+//! [`open`] gives the one that the [`EngineOptions`] name: `ort` runs the package's graphs with ONNX Runtime on a
+//! [`Device`], `cpu` computes what they do by itself, on the processor, with the weights in the package's files.
 //!
 //! ```no_run
 //! use qvl_engine::{EngineOptions, Prefill};
@@ -16,8 +16,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! ONNX Runtime is loaded as a shared library when the first engine is opened; [`runtime`] finds and installs it.
+//! ONNX Runtime is loaded as a shared library when the first engine `ort` is opened; [`runtime`] finds and installs it.
 
+mod choice;
+mod cpu;
 mod device;
 mod engine;
 mod error;
@@ -25,11 +27,13 @@ mod features;
 mod logits;
 mod options;
 mod ort;
+mod pixel_values;
 mod prefill;
 pub mod runtime;
 mod sequence;
 mod vision;
 
+pub use choice::{EngineChoice, UnknownEngine};
 pub use device::{Device, UnknownDevice};
 pub use engine::Engine;
 pub use error::EngineError;
@@ -42,13 +46,17 @@ pub use vision::VisionTower;
 
 use qvl_package::PackageDir;
 
-/// Opens `package` with ONNX Runtime.
+/// Opens `package` with the engine that the options name.
 ///
-/// The vision graph is opened when the first picture comes.
+/// What pictures need is opened when the first one comes.
 ///
 /// # Errors
-/// If ONNX Runtime is not there or lacks the device, or a graph does not load or has other inputs and outputs than the
-/// package's contract says.
+/// If ONNX Runtime is called for and is not there or lacks the device, or a graph does not load, has other inputs and
+/// outputs than the package's contract says, or is none that the engine `cpu` knows; or if the engine cannot do what the
+/// options ask for.
 pub fn open(package: &PackageDir, options: &EngineOptions) -> Result<Box<dyn Engine>, EngineError> {
+    if !options.uses_ort() {
+        return Ok(Box::new(cpu::CpuEngine::open(package, options)?));
+    }
     Ok(Box::new(ort::OrtEngine::open(package, options)?))
 }

@@ -1,13 +1,18 @@
 use std::path::PathBuf;
 use std::thread;
 
-use crate::Device;
+use crate::{Device, EngineChoice};
 
 /// How an engine runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// What runs the graphs.
+    /// What computes.
+    pub engine: EngineChoice,
+    /// What the engine `ort` runs the graphs on.
     pub device: Device,
+    /// Whether the engine `cpu` computes in single precision throughout. Otherwise it rounds activations to int8 before
+    /// they meet weights in blocks, unless the package was exported not to, and keeps keys and values in half precision.
+    pub precise: bool,
     /// Threads for the work on the processor; `None` for one on each core that the process may use.
     pub threads: Option<usize>,
     /// The ONNX Runtime library; `None` to [search](crate::runtime) for it.
@@ -18,13 +23,28 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { device: Device::default(), threads: None, ort_library: None, prefill_chunk: 512 }
+        Self {
+            engine: EngineChoice::default(),
+            device: Device::default(),
+            precise: false,
+            threads: None,
+            ort_library: None,
+            prefill_chunk: 512,
+        }
     }
 }
 
 impl EngineOptions {
+    /// Whether ONNX Runtime is what computes, so that its library must be there.
+    pub fn uses_ort(&self) -> bool {
+        match self.engine {
+            EngineChoice::Auto | EngineChoice::Ort => true,
+            EngineChoice::Cpu => false,
+        }
+    }
+
     /// The number of threads, at least one.
-    pub(crate) fn thread_count(&self) -> usize {
+    pub fn thread_count(&self) -> usize {
         // Two threads on one core's halves slow each other down, so cores are counted; the affinity mask and the
         // container's quota are in what is available.
         let per_core = || thread::available_parallelism().map_or(1, usize::from).min(num_cpus::get_physical());

@@ -2,8 +2,7 @@ use std::path::Path;
 
 use qvl_checkpoint::{Config, Grid};
 
-use crate::ort::VisionGraph;
-use crate::{EngineError, EngineOptions, Features};
+use crate::{EngineError, EngineOptions, Features, cpu, ort};
 
 /// A vision graph by itself, without the package around it.
 ///
@@ -13,14 +12,24 @@ pub struct VisionTower {
     config: Config,
 }
 
+/// The graph on the engine that the options name.
+enum VisionGraph {
+    Cpu(Box<cpu::VisionGraph>),
+    Ort(ort::VisionGraph),
+}
+
 impl VisionTower {
-    /// Opens the graph in the file `path`, of a model with this configuration, with ONNX Runtime.
+    /// Opens the graph in the file `path`, of a model with this configuration, with the engine that the options name.
     ///
     /// # Errors
-    /// If ONNX Runtime is not there or lacks the device, or the graph does not load or has other inputs and outputs than
-    /// a package's.
+    /// As [`open`](crate::open).
     pub fn open(path: &Path, config: &Config, options: &EngineOptions) -> Result<Self, EngineError> {
-        Ok(Self { graph: VisionGraph::open(path, options)?, config: config.clone() })
+        let graph = if options.uses_ort() {
+            VisionGraph::Ort(ort::VisionGraph::open(path, options)?)
+        } else {
+            VisionGraph::Cpu(Box::new(cpu::VisionGraph::open(path, config, options)?))
+        };
+        Ok(Self { graph, config: config.clone() })
     }
 
     /// Features of pictures and videos, as [`Engine::encode`](crate::Engine::encode).
@@ -28,6 +37,9 @@ impl VisionTower {
     /// # Errors
     /// If the grids do not fit the pixel values or cannot be merged, or the graph fails.
     pub fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
-        self.graph.encode(pixel_values, grids, &self.config)
+        match &mut self.graph {
+            VisionGraph::Cpu(graph) => graph.encode(pixel_values, grids, &self.config),
+            VisionGraph::Ort(graph) => graph.encode(pixel_values, grids, &self.config),
+        }
     }
 }

@@ -9,9 +9,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Kind, REFERENCE, assert_close, options, package_of_kind};
-use qvl_engine::{Engine, Features, Prefill, SequenceId};
+use common::{ENGINES, Kind, REFERENCE, assert_close, options_of, package_of_kind};
+use qvl_engine::{Engine, EngineChoice, Features, Prefill, SequenceId};
 use qvl_export::Precision;
+use qvl_package::PackageDir;
 use qvl_processor::{
     ImageLimits, ImageProcessor, Patches, PreprocessorConfig, Rgb8, VideoMeta, VideoOptions, VideoProcessor,
     decode_image,
@@ -22,9 +23,28 @@ use serde_json::Value;
 /// Largest difference from a golden in single precision.
 const TOLERANCE: f32 = 1e-4;
 
-/// The same for the logits of a decode. After 32 steps the goldens' rounding errors alone reach 8e-5 in the mixture of
-/// experts, measured against `reference/ref_np.py`, which computes in double precision.
-const STEP_TOLERANCE: f32 = 2e-4;
+/// Largest differences of logits from the goldens.
+///
+/// The goldens have rounding errors of their own, which grow with a decode's steps. Against `reference/ref_np.py`, which
+/// computes in double precision, those of the mixture of experts were up to 6.6e-5 at the positions of a prompt and 8.0e-5
+/// in a decode; the engine `ort` was 6.7e-5 and 9.6e-5 away from it, the engine `cpu` 8.8e-5 and 1.4e-4, at other places.
+#[derive(Clone, Copy)]
+struct Tolerances {
+    /// At all positions of a prompt.
+    positions: f32,
+    /// In a decode of 32 steps.
+    steps: f32,
+}
+
+impl Tolerances {
+    fn of(engine: &dyn Engine, choice: EngineChoice) -> Self {
+        if choice == EngineChoice::Cpu && engine.config().text.moe.is_some() {
+            Self { positions: 1.5e-4, steps: 2.5e-4 }
+        } else {
+            Self { positions: TOLERANCE, steps: 2e-4 }
+        }
+    }
+}
 
 fn reference(path: &str) -> PathBuf {
     Path::new(REFERENCE).join(path)
@@ -149,7 +169,14 @@ fn argmax(logits: &[f32]) -> u32 {
 }
 
 /// Decodes 32 tokens greedily after a prompt, whose logits are given, and returns them.
-fn greedy(engine: &mut dyn Engine, id: SequenceId, last: &[f32], positions: &[[i64; 3]], golden: &Golden) -> Vec<u32> {
+fn greedy(
+    engine: &mut dyn Engine,
+    id: SequenceId,
+    last: &[f32],
+    positions: &[[i64; 3]],
+    golden: &Golden,
+    tolerance: f32,
+) -> Vec<u32> {
     let steps = golden.floats("step_logits").map(|(_, values)| values);
     let next = positions.iter().flatten().max().unwrap() + 1;
     let mut logits = last.to_vec();
@@ -157,7 +184,7 @@ fn greedy(engine: &mut dyn Engine, id: SequenceId, last: &[f32], positions: &[[i
     for step in 0..32 {
         if let Some(steps) = &steps {
             let expected = &steps[step * logits.len()..][..logits.len()];
-            assert_close(&logits, expected, STEP_TOLERANCE, &format!("logits of step {step}"));
+            assert_close(&logits, expected, tolerance, &format!("logits of step {step}"));
         }
         tokens.push(argmax(&logits));
         logits = engine.decode(id, tokens[step], next + step as i64).unwrap().last().to_vec();
@@ -170,7 +197,7 @@ fn tokens(value: &Value) -> Vec<u32> {
 }
 
 /// A case with one sequence: features, logits of the prompt, greedy tokens.
-fn check_case(engine: &mut dyn Engine, checkpoint: &str, case: &Value, all_logits: bool) {
+fn check_case(engine: &mut dyn Engine, checkpoint: &str, case: &Value, all_logits: bool, tolerances: Tolerances) {
     let golden = Golden::read(checkpoint, case["name"].as_str().unwrap());
     let (token_ids, positions) = golden.prompt(0);
     let features = features(engine, checkpoint, case, &golden, &token_ids);
@@ -181,9 +208,9 @@ fn check_case(engine: &mut dyn Engine, checkpoint: &str, case: &Value, all_logit
     assert_close(logits.last(), &golden.floats("last_logits").unwrap().1, TOLERANCE, "last_logits");
     if let Some((shape, expected)) = golden.floats("logits").filter(|_| all_logits) {
         let rows = logits.data.len() - shape[0] * logits.vocab;
-        assert_close(&logits.data[rows..], &expected, TOLERANCE, "logits");
+        assert_close(&logits.data[rows..], &expected, tolerances.positions, "logits");
     }
-    let generated = greedy(engine, id, logits.last(), &positions, &golden);
+    let generated = greedy(engine, id, logits.last(), &positions, &golden, tolerances.steps);
     assert_eq!(generated, tokens(&case["generated"]));
     engine.close_sequence(id);
 }
@@ -216,21 +243,29 @@ fn check_batch(engine: &mut dyn Engine, checkpoint: &str, cases: &[Value], batch
     }
 }
 
+/// An engine of either kind.
+fn open(package: &PackageDir, choice: EngineChoice) -> Box<dyn Engine> {
+    qvl_engine::open(package, &options_of(choice)).unwrap()
+}
+
 fn check(checkpoint: &str, golden: &str, all_logits: bool) {
     let index = fs::read_to_string(reference("golden").join(golden).join("index.json")).unwrap();
     let index: Value = serde_json::from_str(&index).unwrap();
     let cases = index["cases"].as_array().unwrap();
     let package = package_of_kind(checkpoint, Kind { precision: Precision::Fp32, all_logits });
-    let mut engine = qvl_engine::open(&package, &options()).unwrap();
-    for case in cases {
-        println!("{checkpoint}/{}", case["name"]);
-        if case["name"] == "batch_left_padded" {
-            check_batch(engine.as_mut(), golden, cases, case);
-        } else {
-            check_case(engine.as_mut(), golden, case, all_logits);
+    assert_eq!(cases.len(), 8);
+    for choice in ENGINES {
+        let mut engine = open(&package, choice);
+        for case in cases {
+            println!("{checkpoint}/{} on {choice}", case["name"]);
+            if case["name"] == "batch_left_padded" {
+                check_batch(engine.as_mut(), golden, cases, case);
+            } else {
+                let tolerances = Tolerances::of(engine.as_ref(), choice);
+                check_case(engine.as_mut(), golden, case, all_logits, tolerances);
+            }
         }
     }
-    assert_eq!(cases.len(), 8);
 }
 
 #[test]
@@ -273,15 +308,18 @@ fn moe_saved_by_transformers_5() {
 fn half_precision_is_close() {
     for checkpoint in ["dense-tied", "dense-untied", "moe"] {
         let package = package_of_kind(checkpoint, Kind { precision: Precision::Fp16, all_logits: false });
-        let mut engine = qvl_engine::open(&package, &options()).unwrap();
         let processor = PreprocessorConfig::read_image(&reference("tiny").join(checkpoint)).unwrap();
         let picture = image(&ImageProcessor::from_config(&processor), "gradient_400x300.png");
         let golden = Golden::read(checkpoint, "one_image");
         let (token_ids, positions) = golden.prompt(0);
-        let features = engine.encode(&picture.pixel_values, &[picture.grid]).unwrap();
-        let prompt = Prefill { token_ids: &token_ids, positions: &positions, features: Some(&features) };
-        let id = engine.open_sequence(token_ids.len()).unwrap();
-        let logits = engine.prefill(id, &prompt).unwrap();
-        assert_close(logits.last(), &golden.floats("last_logits").unwrap().1, 0.1, checkpoint);
+        for choice in ENGINES {
+            let mut engine = open(&package, choice);
+            let features = engine.encode(&picture.pixel_values, &[picture.grid]).unwrap();
+            let prompt = Prefill { token_ids: &token_ids, positions: &positions, features: Some(&features) };
+            let id = engine.open_sequence(token_ids.len()).unwrap();
+            let logits = engine.prefill(id, &prompt).unwrap();
+            let expected = golden.floats("last_logits").unwrap().1;
+            assert_close(logits.last(), &expected, 0.1, &format!("{checkpoint} on {choice}"));
+        }
     }
 }

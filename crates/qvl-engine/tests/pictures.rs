@@ -1,9 +1,12 @@
 //! The vision graph: opened late, and never given what does not fit.
 
+#![allow(clippy::unwrap_used, reason = "functions beside the tests are parts of them")]
+
 mod common;
 
-use common::engine;
+use common::{ENGINES, engine_of};
 use qvl_checkpoint::Grid;
+use qvl_engine::EngineChoice;
 
 fn grid(t: usize, h: usize, w: usize) -> Grid {
     Grid { t, h, w }
@@ -11,7 +14,11 @@ fn grid(t: usize, h: usize, w: usize) -> Grid {
 
 #[test]
 fn the_vision_graph_is_opened_with_the_first_picture() {
-    let mut engine = engine("dense-tied");
+    ENGINES.into_iter().for_each(check_opening);
+}
+
+fn check_opening(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let patch = engine.config().vision.patch_len();
     let opened = engine.load_time();
     let features = engine.encode(&vec![0.5; 24 * patch], &[grid(1, 4, 6)]).unwrap();
@@ -25,7 +32,11 @@ fn the_vision_graph_is_opened_with_the_first_picture() {
 
 #[test]
 fn grids_and_pixel_values_are_checked_before_the_graph_sees_them() {
-    let mut engine = engine("dense-tied");
+    ENGINES.into_iter().for_each(check_refusals);
+}
+
+fn check_refusals(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let patch = engine.config().vision.patch_len();
     let mut refuse = |values: usize, grids: &[Grid]| engine.encode(&vec![0.0; values], grids).unwrap_err().to_string();
     assert_eq!(refuse(0, &[]), "there are no pictures to encode");

@@ -4,11 +4,33 @@
 
 mod common;
 
-use common::{assert_close, difference, engine, options, package};
-use qvl_engine::{Engine, EngineError, EngineOptions, Features, Prefill, SequenceId};
+use common::{assert_close, difference, engine_of, options_of, package};
+use qvl_engine::{Engine, EngineChoice, EngineError, EngineOptions, Features, Prefill, SequenceId};
 
 /// Logits may differ by this much where the same sums are taken in another order.
 const TOLERANCE: f32 = 1e-4;
+
+/// The tests, each for both engines.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod ort {
+            $(#[test] fn $name() { super::$name(super::EngineChoice::Ort) })*
+        }
+        mod cpu {
+            $(#[test] fn $name() { super::$name(super::EngineChoice::Cpu) })*
+        }
+    };
+}
+
+on_both_engines!(
+    chunks_give_what_one_run_gives,
+    features_go_to_their_own_chunks,
+    decoding_gives_what_prefilling_gives,
+    truncating_leaves_no_trace,
+    sequences_do_not_see_each_other,
+    a_sequence_grows_beyond_its_capacity,
+    a_refused_call_leaves_the_sequence_as_it_was,
+);
 
 /// `count` tokens of no meaning, without placeholders.
 fn tokens(count: usize) -> Vec<u32> {
@@ -33,20 +55,18 @@ fn fresh(engine: &mut dyn Engine, token_ids: &[u32]) -> Vec<f32> {
     logits
 }
 
-#[test]
-fn chunks_give_what_one_run_gives() {
+fn chunks_give_what_one_run_gives(choice: EngineChoice) {
     let all = tokens(150);
-    let expected = fresh(engine("dense-tied").as_mut(), &all);
+    let expected = fresh(engine_of(choice, "dense-tied").as_mut(), &all);
     for prefill_chunk in [1, 7, 64, 149, 150] {
-        let options = EngineOptions { prefill_chunk, ..options() };
+        let options = EngineOptions { prefill_chunk, ..options_of(choice) };
         let mut engine = qvl_engine::open(&package("dense-tied"), &options).unwrap();
         let found = fresh(engine.as_mut(), &all);
         assert_close(&found, &expected, TOLERANCE, &format!("chunks of {prefill_chunk}"));
     }
 }
 
-#[test]
-fn features_go_to_their_own_chunks() {
+fn features_go_to_their_own_chunks(choice: EngineChoice) {
     let package = package("dense-tied");
     let config = package.config();
     let mut token_ids = tokens(60);
@@ -59,7 +79,7 @@ fn features_go_to_their_own_chunks() {
     let features = Features { rows, width, data };
     let prompt = Prefill { token_ids: &token_ids, positions: &positions(60), features: Some(&features) };
     let run = |prefill_chunk| {
-        let mut engine = qvl_engine::open(&package, &EngineOptions { prefill_chunk, ..options() }).unwrap();
+        let mut engine = qvl_engine::open(&package, &EngineOptions { prefill_chunk, ..options_of(choice) }).unwrap();
         let id = engine.open_sequence(60).unwrap();
         engine.prefill(id, &prompt).unwrap().last().to_vec()
     };
@@ -67,13 +87,12 @@ fn features_go_to_their_own_chunks() {
     for prefill_chunk in [1, 4, 21, 41] {
         assert_close(&run(prefill_chunk), &expected, TOLERANCE, &format!("chunks of {prefill_chunk}"));
     }
-    let text_only = fresh(engine("dense-tied").as_mut(), &token_ids);
+    let text_only = fresh(engine_of(choice, "dense-tied").as_mut(), &token_ids);
     assert!(difference(&text_only, &expected) > 0.01, "the features matter");
 }
 
-#[test]
-fn decoding_gives_what_prefilling_gives() {
-    let mut engine = engine("dense-tied");
+fn decoding_gives_what_prefilling_gives(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let all = tokens(40);
     let id = engine.open_sequence(40).unwrap();
     prefill(engine.as_mut(), id, &all[..20]);
@@ -86,9 +105,8 @@ fn decoding_gives_what_prefilling_gives() {
     assert_eq!(engine.len(id), Some(40));
 }
 
-#[test]
-fn truncating_leaves_no_trace() {
-    let mut engine = engine("dense-tied");
+fn truncating_leaves_no_trace(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let (kept, dropped, continued) = (tokens(30), vec![999; 50], vec![17; 12]);
     let expected = fresh(engine.as_mut(), &[kept.clone(), continued.clone()].concat());
 
@@ -105,9 +123,8 @@ fn truncating_leaves_no_trace() {
     assert_eq!(found, fresh(engine.as_mut(), &kept));
 }
 
-#[test]
-fn sequences_do_not_see_each_other() {
-    let mut engine = engine("dense-tied");
+fn sequences_do_not_see_each_other(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let histories = [tokens(50), tokens(90)[40..].to_vec()];
     let expected = histories.each_ref().map(|history| fresh(engine.as_mut(), history));
 
@@ -131,9 +148,8 @@ fn sequences_do_not_see_each_other() {
     engine.decode(ids[1], 1, 50).unwrap();
 }
 
-#[test]
-fn a_sequence_grows_beyond_its_capacity() {
-    let mut engine = engine("dense-tied");
+fn a_sequence_grows_beyond_its_capacity(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let all = tokens(700);
     let roomy = engine.open_sequence(700).unwrap();
     let tight = engine.open_sequence(0).unwrap();
@@ -148,9 +164,8 @@ fn a_sequence_grows_beyond_its_capacity() {
     }
 }
 
-#[test]
-fn a_refused_call_leaves_the_sequence_as_it_was() {
-    let mut engine = engine("dense-tied");
+fn a_refused_call_leaves_the_sequence_as_it_was(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
     let config = engine.config().clone();
     let (vocab, limit) = (config.text.vocab_size, config.text.max_position_embeddings);
     let id = engine.open_sequence(10).unwrap();

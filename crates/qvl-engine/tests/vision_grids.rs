@@ -1,11 +1,12 @@
-//! The vision graph on grids of many shapes, several in one call, against goldens of `transformers`.
+//! The vision tower on grids of many shapes, several in one call, against goldens of `transformers`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod common;
 
-use common::{REFERENCE, assert_close, engine};
+use common::{ENGINES, REFERENCE, assert_close, engine_of};
 use qvl_checkpoint::Grid;
+use qvl_engine::Engine;
 use safetensors::SafeTensors;
 
 const PATCH_LEN: u32 = 1536;
@@ -58,12 +59,17 @@ impl Goldens<'_> {
 fn check(checkpoint: &str) {
     let bytes = std::fs::read(format!("{REFERENCE}/golden/vision_grids/{checkpoint}.safetensors")).unwrap();
     let goldens = Goldens(SafeTensors::deserialize(&bytes).unwrap());
-    let mut engine = engine(checkpoint);
+    assert_eq!(goldens.cases().len(), 8);
+    for choice in ENGINES {
+        println!("{checkpoint} on {choice}");
+        check_engine(checkpoint, &goldens, engine_of(choice, checkpoint).as_mut());
+    }
+}
+
+fn check_engine(checkpoint: &str, goldens: &Goldens<'_>, engine: &mut dyn Engine) {
     let hidden = engine.config().text.hidden_size;
     let parts = 1 + engine.config().deepstack_count();
-    let cases = goldens.cases();
-    assert_eq!(cases.len(), 8);
-    for case in cases {
+    for case in goldens.cases() {
         let sizes = goldens.sizes(&format!("{case}.grid_thw"));
         let grids: Vec<Grid> = sizes.chunks_exact(3).map(|s| Grid { t: s[0], h: s[1], w: s[2] }).collect();
         let patches: usize = grids.iter().map(Grid::patches).sum();
@@ -101,11 +107,13 @@ fn grids_of_every_shape_equal_transformers_with_experts() {
 
 #[test]
 fn sixteen_thousand_patches_fit() {
-    let mut engine = engine("dense-tied");
     let grid = Grid { t: 1, h: 128, w: 128 };
-    let features = engine.encode(&pixel_values(grid.patches() as u32), &[grid]).unwrap();
-    assert_eq!(features.rows, 4096);
-    assert!(features.data.iter().all(|value| value.is_finite()));
+    let pixels = pixel_values(grid.patches() as u32);
+    for choice in ENGINES {
+        let features = engine_of(choice, "dense-tied").encode(&pixels, &[grid]).unwrap();
+        assert_eq!(features.rows, 4096, "{choice}");
+        assert!(features.data.iter().all(|value| value.is_finite()), "{choice}");
+    }
     // A mask or the scores of all patches by all patches would take a gibibyte for each of them.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());

@@ -20,7 +20,7 @@ use self::opener::Opener;
 use self::text::{Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use crate::prefill::{Chunk, check_tokens};
-use crate::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId};
+use crate::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
 
 /// A vision graph that ONNX Runtime runs.
 pub(crate) struct VisionGraph(VisionEncoder);
@@ -38,7 +38,7 @@ impl VisionGraph {
         grids: &[Grid],
         config: &Config,
     ) -> Result<Features, EngineError> {
-        vision::check(pixel_values, grids, config)?;
+        pixel_values::check(pixel_values, grids, config)?;
         self.0.encode(pixel_values, grids, config)
     }
 }
@@ -95,7 +95,7 @@ impl Engine for OrtEngine {
 
     fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
         let config = self.package.config();
-        vision::check(pixel_values, grids, config)?;
+        pixel_values::check(pixel_values, grids, config)?;
         let encoder = match &mut self.vision {
             Some(encoder) => encoder,
             closed => {

@@ -21,6 +21,10 @@ pub(super) struct Opener {
 impl Opener {
     /// Loads the library and checks that it has the device.
     pub(super) fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        // A graph computes in the types that it has.
+        if options.precise {
+            return Err(EngineError::PreciseOrt);
+        }
         let runtime = runtime::load(options.ort_library.as_deref())?;
         provider::providers(options.device, &runtime.library)?;
         Ok(Self { runtime, device: options.device, threads: options.thread_count() })

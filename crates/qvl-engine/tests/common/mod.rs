@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use qvl_engine::{Engine, EngineOptions, runtime};
+use qvl_engine::{Engine, EngineChoice, EngineOptions, runtime};
 use qvl_export::{ExportOptions, NoProgress, Precision};
 use qvl_package::PackageDir;
 
@@ -18,6 +18,14 @@ pub fn options() -> EngineOptions {
     let library = runtime::locate_or_install().unwrap();
     EngineOptions { ort_library: Some(library.path), threads: Some(2), ..EngineOptions::default() }
 }
+
+/// Options for either engine, which makes it compute in single precision where the package does.
+pub fn options_of(engine: EngineChoice) -> EngineOptions {
+    EngineOptions { engine, precise: engine == EngineChoice::Cpu, ..options() }
+}
+
+/// The two engines.
+pub const ENGINES: [EngineChoice; 2] = [EngineChoice::Ort, EngineChoice::Cpu];
 
 /// A kind of package.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +70,11 @@ pub fn package(name: &str) -> PackageDir {
 /// An engine for a package of the tiny checkpoint `name`.
 pub fn engine(name: &str) -> Box<dyn Engine> {
     qvl_engine::open(&package(name), &options()).unwrap()
+}
+
+/// An engine of either kind for a package of the tiny checkpoint `name`.
+pub fn engine_of(engine: EngineChoice, name: &str) -> Box<dyn Engine> {
+    qvl_engine::open(&package(name), &options_of(engine)).unwrap()
 }
 
 /// Asserts that two arrays are of one length and nowhere differ by more than `tolerance`.

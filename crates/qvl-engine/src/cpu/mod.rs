@@ -1,0 +1,193 @@
+//! The engine of our own: it computes what the three graphs do, on the processor, with the weights in the package's files.
+
+mod data_file;
+mod embedding;
+mod experts;
+mod graph_nodes;
+mod kv_cache;
+mod matrix;
+mod stored;
+mod text;
+mod text_layer;
+mod text_positions;
+mod vision;
+mod vision_block;
+mod vision_positions;
+mod weights;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use qvl_checkpoint::{Config, Grid};
+use qvl_package::{Graph, LogitsRows, PackageDir};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use self::embedding::Embedding;
+use self::text::{Rows, Sequence, TextDecoder};
+use self::vision::VisionEncoder;
+use self::weights::Weights;
+use crate::prefill::{Chunk, check_tokens};
+use crate::{Device, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
+
+/// A vision graph that is computed here.
+pub(crate) struct VisionGraph {
+    encoder: VisionEncoder,
+    pool: ThreadPool,
+}
+
+impl VisionGraph {
+    /// Maps the weights of the graph in the file `path`, of a model with this configuration.
+    pub(crate) fn open(path: &Path, config: &Config, options: &EngineOptions) -> Result<Self, EngineError> {
+        let encoder = VisionEncoder::open(Weights::open(path)?, config, options.precise)?;
+        Ok(Self { encoder, pool: pool(options)? })
+    }
+
+    /// Features of the pictures.
+    pub(crate) fn encode(
+        &self,
+        pixel_values: &[f32],
+        grids: &[Grid],
+        config: &Config,
+    ) -> Result<Features, EngineError> {
+        pixel_values::check(pixel_values, grids, config)?;
+        Ok(self.pool.install(|| self.encoder.encode(pixel_values, grids)))
+    }
+}
+
+/// A package that is computed here.
+pub(crate) struct CpuEngine {
+    package: PackageDir,
+    pool: ThreadPool,
+    embedding: Embedding,
+    text: TextDecoder,
+    /// Mapped when the first picture comes.
+    vision: Option<VisionEncoder>,
+    precise: bool,
+    /// Whether a prompt gives logits for every position, not only for the last.
+    gives_all_rows: bool,
+    sequences: HashMap<SequenceId, Sequence>,
+    next_sequence: u64,
+    prefill_chunk: usize,
+    load_time: Duration,
+}
+
+impl CpuEngine {
+    /// Maps the weights that every prompt needs.
+    pub(crate) fn open(package: &PackageDir, options: &EngineOptions) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let pool = pool(options)?;
+        let config = package.config();
+        let embedding = Embedding::open(Weights::open(&package.graph(Graph::Embedding))?, config)?;
+        let text = TextDecoder::open(Weights::open(&package.graph(Graph::Text))?, config, options.precise)?;
+        let logits = package.manifest().graphs.get(Graph::Text.name()).and_then(|graph| graph.logits);
+        Ok(Self {
+            package: package.clone(),
+            pool,
+            embedding,
+            text,
+            vision: None,
+            precise: options.precise,
+            gives_all_rows: logits == Some(LogitsRows::All),
+            sequences: HashMap::new(),
+            next_sequence: 0,
+            prefill_chunk: options.prefill_chunk.max(1),
+            load_time: started.elapsed(),
+        })
+    }
+}
+
+/// Threads of this engine's own, on the only device that it has.
+fn pool(options: &EngineOptions) -> Result<ThreadPool, EngineError> {
+    if options.device != Device::Cpu {
+        return Err(EngineError::OnlyProcessor { device: options.device });
+    }
+    let threads = options.thread_count();
+    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("qvl-cpu-{index}"));
+    builder.build().map_err(|reason| EngineError::Threads { threads, reason })
+}
+
+fn find(sequences: &mut HashMap<SequenceId, Sequence>, id: SequenceId) -> Result<&mut Sequence, EngineError> {
+    sequences.get_mut(&id).ok_or(EngineError::NoSequence(id))
+}
+
+impl Engine for CpuEngine {
+    fn config(&self) -> &Config {
+        self.package.config()
+    }
+
+    fn load_time(&self) -> Duration {
+        self.load_time
+    }
+
+    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
+        pixel_values::check(pixel_values, grids, self.package.config())?;
+        let started = Instant::now();
+        let vision = match &mut self.vision {
+            Some(vision) => vision,
+            none => {
+                let weights = Weights::open(&self.package.graph(Graph::Vision))?;
+                let vision = VisionEncoder::open(weights, self.package.config(), self.precise)?;
+                self.load_time += started.elapsed();
+                none.insert(vision)
+            }
+        };
+        Ok(self.pool.install(|| vision.encode(pixel_values, grids)))
+    }
+
+    fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {
+        let sequence = self.text.open_sequence(capacity)?;
+        let id = SequenceId(self.next_sequence);
+        self.next_sequence += 1;
+        self.sequences.insert(id, sequence);
+        Ok(id)
+    }
+
+    fn prefill(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
+        let config = self.package.config();
+        prompt.check(config)?;
+        let sequence = find(&mut self.sequences, id)?;
+        self.text.reserve(sequence, prompt.token_ids.len())?;
+        let count = prompt.token_ids.len().div_ceil(self.prefill_chunk);
+        let (embedding, text) = (&self.embedding, &self.text);
+        let mut all = Logits { rows: 0, vocab: config.text.vocab_size, data: Vec::new() };
+        for (index, chunk) in prompt.chunks(self.prefill_chunk, config).enumerate() {
+            let wanted = match self.gives_all_rows {
+                true => Rows::All,
+                false if index + 1 == count => Rows::Last,
+                false => Rows::None,
+            };
+            let logits = self.pool.install(|| text.run(sequence, embedding.embed(&chunk), chunk.positions, wanted));
+            all.rows += logits.rows;
+            all.data.extend_from_slice(&logits.data);
+        }
+        Ok(all)
+    }
+
+    fn decode(&mut self, id: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
+        check_tokens(&[token], self.package.config())?;
+        let sequence = find(&mut self.sequences, id)?;
+        self.text.reserve(sequence, 1)?;
+        let chunk = Chunk { token_ids: &[token], positions: &[[position; 3]], features: &[] };
+        let (embedding, text) = (&self.embedding, &self.text);
+        Ok(self.pool.install(|| text.run(sequence, embedding.embed(&chunk), chunk.positions, Rows::Last)))
+    }
+
+    fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
+        let sequence = find(&mut self.sequences, id)?;
+        let have = sequence.len();
+        if len > have {
+            return Err(EngineError::Truncate { len, have });
+        }
+        sequence.truncate(len);
+        Ok(())
+    }
+
+    fn len(&self, id: SequenceId) -> Option<usize> {
+        self.sequences.get(&id).map(Sequence::len)
+    }
+
+    fn close_sequence(&mut self, id: SequenceId) {
+        self.sequences.remove(&id);
+    }
+}

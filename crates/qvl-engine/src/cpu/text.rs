@@ -1,0 +1,169 @@
+//! The text decoder: input embeddings to logits, with a KV cache and DeepStack (§5).
+
+use std::{io, mem};
+
+use qvl_checkpoint::{Config, TextConfig};
+use qvl_kernels::{Arithmetic, linear, rms_norm};
+
+use super::embedding::{Embeds, TABLE};
+use super::kv_cache::{CacheNumber, KvCache, KvShape};
+use super::matrix::StoredMatrix;
+use super::stored::Stored;
+use super::text_layer::{Layer, Scratch, Step};
+use super::text_positions::RotaryAngles;
+use super::weights::Weights;
+use crate::{EngineError, Logits};
+
+/// The head's own matrix.
+const HEAD: &str = "lm_head.weight";
+
+/// Capacities are multiples of this many tokens.
+const CAPACITY_STEP: usize = 256;
+
+/// Most tokens that a sequence has room for from the start; beyond that it grows with what comes.
+const LARGEST_START: usize = 4096;
+
+/// The text decoder.
+#[derive(Debug)]
+pub(super) struct TextDecoder {
+    layers: Vec<Layer>,
+    norm: Stored<f32>,
+    head: StoredMatrix,
+    rotary: RotaryAngles,
+    config: TextConfig,
+    /// Number of DeepStack features.
+    deepstack: usize,
+    arithmetic: Arithmetic,
+    kv_shape: KvShape,
+}
+
+/// One sequence: its cache, and how many tokens are in it.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    cache: KvCache,
+    len: usize,
+}
+
+/// Which of the new positions get logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// None: more of the prompt follows.
+    None,
+    /// The last one's.
+    Last,
+    /// All.
+    All,
+}
+
+impl Sequence {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Forgets what is behind the first `len` tokens; the rows stay and are written over.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl TextDecoder {
+    /// Takes the decoder out of the text graph's weights. With `precise` it computes in single precision throughout and
+    /// keeps keys and values in it.
+    pub(super) fn open(mut weights: Weights, config: &Config, precise: bool) -> Result<Self, EngineError> {
+        let arithmetic = weights.arithmetic(precise);
+        let text = config.text.clone();
+        let layers = (0..text.num_hidden_layers).map(|index| Layer::open(&mut weights, &text, index));
+        let layers = layers.collect::<Result<_, _>>()?;
+        let norm = weights.float32("model.language_model.norm.weight", &[text.hidden_size])?;
+        let head = if weights.has_matrix(HEAD) { HEAD } else { TABLE };
+        let head = weights.matrix(head, text.vocab_size, text.hidden_size)?;
+        weights.finish()?;
+        let kv_shape = KvShape {
+            layers: text.num_hidden_layers,
+            heads: text.num_key_value_heads,
+            head_size: text.head_dim,
+            number: if precise { CacheNumber::Float32 } else { CacheNumber::Float16 },
+        };
+        let (rotary, deepstack) = (RotaryAngles::new(&text), config.deepstack_count());
+        Ok(Self { layers, norm, head, rotary, config: text, deepstack, arithmetic, kv_shape })
+    }
+
+    /// An empty sequence with room for `capacity` tokens, or for [`LARGEST_START`].
+    pub(super) fn open_sequence(&self, capacity: usize) -> Result<Sequence, EngineError> {
+        self.check_context(capacity)?;
+        let capacity = self.round_up(capacity.clamp(1, LARGEST_START));
+        let cache = KvCache::new(self.kv_shape, capacity).map_err(|reason| self.no_memory(capacity, reason))?;
+        Ok(Sequence { cache, len: 0 })
+    }
+
+    /// Makes room for `count` more tokens.
+    pub(super) fn reserve(&self, sequence: &mut Sequence, count: usize) -> Result<(), EngineError> {
+        let needed = sequence.len.saturating_add(count);
+        self.check_context(needed)?;
+        let capacity = sequence.cache.capacity();
+        if needed <= capacity {
+            return Ok(());
+        }
+        // Half as much again: a long answer is moved few times.
+        let larger = self.round_up(needed.max(capacity + capacity / 2));
+        sequence.cache.grow(larger, sequence.len).map_err(|reason| self.no_memory(larger, reason))
+    }
+
+    /// Appends one token for each position and returns the logits that are wanted. There must be
+    /// [room](Self::reserve).
+    pub(super) fn run(
+        &self,
+        sequence: &mut Sequence,
+        mut embeds: Embeds<'_>,
+        positions: &[[i64; 3]],
+        wanted: Rows,
+    ) -> Logits {
+        let tokens = positions.len();
+        let rotary = self.rotary.tables(positions);
+        let step = Step { tokens, past: sequence.len, rotary: &rotary, arithmetic: self.arithmetic };
+        let mut scratch = Scratch::new(&self.config, tokens);
+        let mut x = mem::take(&mut embeds.rows);
+        let wanted = match wanted {
+            Rows::None => 0,
+            Rows::Last => 1,
+            Rows::All => tokens,
+        };
+        for (index, layer) in self.layers.iter().enumerate() {
+            // Nothing after the last layer needs the rows without logits, unless it meets a feature.
+            let is_last = index + 1 == self.layers.len() && index >= self.deepstack;
+            let kept = if is_last { wanted } else { tokens };
+            layer.run(index, &step, &mut x, kept, &mut sequence.cache, &mut scratch);
+            if index < self.deepstack {
+                embeds.add_deepstack(index, &mut x);
+            }
+        }
+        sequence.len += tokens;
+        self.logits(&x[(tokens - wanted) * self.config.hidden_size..], wanted)
+    }
+
+    /// Final norm and logits of `x` [rows, hidden].
+    fn logits(&self, x: &[f32], rows: usize) -> Logits {
+        let mut normed = vec![0.0; x.len()];
+        rms_norm(x, &self.norm, self.config.rms_norm_eps as f32, &mut normed);
+        let vocab = self.config.vocab_size;
+        let mut data = vec![0.0; rows * vocab];
+        if rows > 0 {
+            linear(&normed, rows, &mut [self.head.product(&mut data)], self.arithmetic);
+        }
+        Logits { rows, vocab, data }
+    }
+
+    fn check_context(&self, needed: usize) -> Result<(), EngineError> {
+        let limit = self.config.max_position_embeddings;
+        if needed <= limit { Ok(()) } else { Err(EngineError::Context { needed, limit }) }
+    }
+
+    fn round_up(&self, capacity: usize) -> usize {
+        capacity.next_multiple_of(CAPACITY_STEP).min(self.config.max_position_embeddings)
+    }
+
+    fn no_memory(&self, tokens: usize, reason: io::Error) -> EngineError {
+        let bytes = self.kv_shape.buffer_bytes(tokens).saturating_mul(2 * self.kv_shape.layers);
+        EngineError::CacheMemory { tokens, bytes, reason }
+    }
+}
