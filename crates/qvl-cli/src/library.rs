@@ -7,14 +7,18 @@ use qvl::runtime::{self, RuntimeError};
 use crate::args::EngineArgs;
 use crate::terminal::note;
 
-/// Sees that there is a library: installs it with `--yes`, asks on a terminal, and fails otherwise.
+/// Sees that there is a library, if the engine is ONNX Runtime: installs it with `--yes`, asks on a terminal, and fails
+/// otherwise.
 ///
 /// # Errors
 /// If there is no library and none was installed.
 pub fn ensure(args: &EngineArgs) -> anyhow::Result<()> {
-    match runtime::locate(args.ort_lib.as_deref()) {
+    if !args.options().uses_ort() {
+        return Ok(());
+    }
+    match runtime::locate(args.setup.ort_lib.as_deref()) {
         Ok(_) => Ok(()),
-        Err(RuntimeError::NotFound { .. }) if args.yes || agreed() => install(),
+        Err(RuntimeError::NotFound { .. }) if args.setup.yes || agreed() => install(),
         Err(error) => Err(error.into()),
     }
 }

@@ -37,6 +37,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => return commands::run(args),
         Command::Eval(args) => return commands::eval(args),
         Command::Compare(args) => return commands::compare(args),
+        Command::Bench(args) => return commands::bench(args),
         Command::Chat(args) => commands::chat(args)?,
         Command::Inspect(args) => commands::inspect(args)?,
         Command::Runtime(args) => match &args.command {

@@ -16,11 +16,19 @@ use crate::terminal::note;
 /// # Errors
 /// If the package or the library is not usable.
 pub fn load(package: &PackageArg, engine: &EngineArgs, cancel: &CancelFlag) -> anyhow::Result<Pipeline> {
-    let package = match &package.package {
-        None => built_in(engine, cancel)?,
-        Some(path) => given(path, engine, cancel)?,
-    };
-    Ok(Pipeline::load(&package, &engine.options())?)
+    Ok(Pipeline::load(&find(package, engine, cancel)?, &engine.options())?)
+}
+
+/// The package, after exporting it if it is a checkpoint and installing the library if need be. Without an argument that
+/// is the demo model's.
+///
+/// # Errors
+/// If the package or the library is not usable.
+pub fn find(package: &PackageArg, engine: &EngineArgs, cancel: &CancelFlag) -> anyhow::Result<PackageDir> {
+    match &package.package {
+        None => built_in(engine, cancel),
+        Some(path) => given(path, engine, cancel),
+    }
 }
 
 fn built_in(engine: &EngineArgs, cancel: &CancelFlag) -> anyhow::Result<PackageDir> {

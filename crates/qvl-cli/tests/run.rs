@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 
+use assert_cmd::Command;
 use common::{GREEDY, golden, image, json, package, qvl, reference};
 use serde_json::{Value, json};
 
@@ -15,12 +16,22 @@ fn frames() -> Vec<std::path::PathBuf> {
 
 #[test]
 fn the_greedy_tokens_are_those_of_transformers() {
+    greedy_tokens(&|command| command.args(["--engine", "ort"]));
+}
+
+#[test]
+fn the_engine_cpu_needs_no_library_for_them() {
+    greedy_tokens(&|command| command.args(["--engine", "cpu", "--precise"]).env("ORT_DYLIB_PATH", "nowhere"));
+}
+
+/// Compares answers with the goldens, by the engine that `choose` adds to the arguments.
+fn greedy_tokens(choose: &dyn Fn(&mut Command) -> &mut Command) {
     for checkpoint in ["dense-tied", "dense-untied", "moe"] {
         let package = package(checkpoint);
         let package = package.path().join("p");
         let run = |arguments: &[&str], name: &str| {
             let mut command = qvl();
-            command.arg("run").arg(&package).args(GREEDY).args(arguments);
+            choose(command.arg("run").arg(&package).args(GREEDY).args(arguments));
             match name {
                 "one_image" => command.arg("--image").arg(image("gradient_400x300.png")),
                 "video" | "video_legacy_prompt" => command.args(["--fps", "12.5", "--frames"]).args(frames()),

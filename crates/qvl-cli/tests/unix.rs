@@ -52,6 +52,21 @@ fn ctrl_c_ends_the_answer_and_prints_what_is_there() {
 }
 
 #[test]
+fn ctrl_c_ends_a_bench_and_prints_the_figures_so_far() {
+    let package = package("dense-tied");
+    let mut command = std_qvl();
+    command.arg("bench").arg(package.path().join("p")).args(["--quick", "--runs", "10000"]);
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    // Nothing shows when it has begun.
+    std::thread::sleep(Duration::from_secs(4));
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.ends_with("(stopped: not everything was measured)\n"), "{table}");
+}
+
+#[test]
 fn ctrl_c_ends_an_evaluation_and_prints_the_scores_so_far() {
     let package = package("dense-tied");
     let folder = tempfile::tempdir().unwrap();

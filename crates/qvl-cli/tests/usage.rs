@@ -28,6 +28,10 @@ fn wrong_usage_is_code_2() {
         (&["eval"], "which questions? Give --data QUESTIONS.jsonl"),
         (&["eval", "--data", "q.jsonl", "--limit", "0"], "invalid value '0'"),
         (&["run", "package", "--prompt", "Hi", "--device", "abacus"], "unknown device `abacus`; use one of cpu, cuda"),
+        (
+            &["run", "package", "--prompt", "Hi", "--engine", "steam"],
+            "unknown engine `steam`; use one of auto, cpu, ort",
+        ),
         (&["run", "package", "--prompt", "Hi", "--temperature", "hot"], "invalid value 'hot'"),
         (&["export", "checkpoint"], "--output <DIR>"),
         (&["export", "checkpoint", "-o", "x", "--precision", "fp8"], "invalid value 'fp8'"),

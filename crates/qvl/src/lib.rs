@@ -21,6 +21,7 @@
 //! ```
 
 mod answer;
+pub mod bench;
 mod cached_prompt;
 mod calibration;
 mod cancel;
@@ -56,7 +57,7 @@ pub use generate::OnText;
 pub use generation::{DEFAULT_MAX_NEW_TOKENS, GENERATION_CONFIG, GenerationConfig, GenerationConfigError, Sampling};
 pub use open::{CachedExport, Located, default_precision, locate_package};
 pub use pipeline::{Pipeline, Request};
-pub use qvl_engine::{Device, EngineError, EngineOptions, runtime};
+pub use qvl_engine::{Device, EngineChoice, EngineError, EngineOptions, runtime};
 pub use qvl_package::{Graph, PackageDir};
 pub use qvl_processor::{Media, Message, Part, PixelBudget, Processor, PromptOptions, Role};
 pub use sampler::{SampleError, Sampler, SeenTokens};

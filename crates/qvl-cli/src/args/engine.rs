@@ -3,13 +3,27 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use qvl::{Device, EngineOptions};
+use qvl::{Device, EngineChoice, EngineOptions};
 
 /// Options of the engine.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
-    /// What runs the graphs: cpu, cuda, tensorrt, directml, coreml, openvino or migraphx
+    /// What computes: cpu (our own, on the processor), ort (ONNX Runtime), or auto (ort)
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: EngineChoice,
+    #[command(flatten)]
+    pub setup: EngineSetupArgs,
+}
+
+/// Options of whichever engine it is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engine")]
+pub struct EngineSetupArgs {
+    /// Let the engine cpu compute in single precision throughout: slower, and as exact as the package is
+    #[arg(long)]
+    pub precise: bool,
+    /// What the engine ort runs the graphs on: cpu, cuda, tensorrt, directml, coreml, openvino or migraphx
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: Device,
     /// Threads for work on the processor [default: one on each core]
@@ -27,9 +41,11 @@ impl EngineArgs {
     /// The options for the library.
     pub fn options(&self) -> EngineOptions {
         EngineOptions {
-            device: self.device,
-            threads: self.threads.map(usize::from),
-            ort_library: self.ort_lib.clone(),
+            engine: self.engine,
+            device: self.setup.device,
+            precise: self.setup.precise,
+            threads: self.setup.threads.map(usize::from),
+            ort_library: self.setup.ort_lib.clone(),
             ..EngineOptions::default()
         }
     }

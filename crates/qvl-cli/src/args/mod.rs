@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod compare;
 mod engine;
 mod eval;
@@ -14,8 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use qvl_export::{Layout, Method, Mix, Precision};
 
+pub use bench::BenchArgs;
 pub use compare::CompareArgs;
-pub use engine::EngineArgs;
+pub use engine::{EngineArgs, EngineSetupArgs};
 pub use eval::EvalArgs;
 pub use generation::GenerationArgs;
 pub use media::{MediaArgs, MediaSource, PixelArgs};
@@ -60,6 +62,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Measure what a quantised package lost beside its reference
     Compare(CompareArgs),
+    /// Measure how fast a package is beside what the machine can do
+    Bench(BenchArgs),
     /// Describe a checkpoint or a package
     Inspect(InspectArgs),
     /// Find or install the ONNX Runtime library

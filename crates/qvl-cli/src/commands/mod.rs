@@ -1,16 +1,19 @@
 //! What the commands do.
 
+mod bench;
 mod chat;
 mod compare;
 mod completions;
 mod eval;
 mod export;
 mod inspect;
+mod lines;
 mod questions;
 mod requantize;
 mod run;
 mod runtime;
 
+pub use bench::bench;
 pub use chat::chat;
 pub use compare::compare;
 pub use completions::completions;
