@@ -19,6 +19,10 @@ from transformers.vision_utils import get_vision_interpolation_indices_and_weigh
 
 from recipe.architecture import MERGE, PATCH
 
+MIDDLE = 3
+"""Layers of the decoder after which a name's thing should be found: the last that gets features of the tower is among them, and
+two are left to use what was found."""
+
 
 @dataclass
 class Batch:
@@ -40,6 +44,10 @@ class Batch:
     """int64 [B, Q] place of a token in its question."""
     targets: Tensor
     """int64 [B, Q] the token that each token of an answer should be followed by; -1 where nothing is learnt."""
+    places: Tensor
+    """int64 [B, Q, 5] the picture of the thing that a token names and its box in 0..1000; -1 where it names no one thing."""
+    wanted: Tensor
+    """int64 [B, Q, 5] the same of the one thing that an answer is about, from the end of its question on; -1 elsewhere."""
 
 
 @dataclass
@@ -52,6 +60,18 @@ class Features:
     """[B * N, V, H] features that take the places of the media tokens."""
     deepstack: list[Tensor]
     """Three times [B * N, V, H], added after the decoder's first three layers."""
+
+
+@dataclass
+class Hidden:
+    """What the decoder makes of a batch."""
+
+    last: Tensor
+    """[B, Q, H] of the questions, after all layers and the norm."""
+    middle: Tensor
+    """[B, S, H] of all tokens, after `MIDDLE` layers."""
+    late: Tensor
+    """[B, Q, H] of the questions, before the last layer."""
 
 
 class BatchedModel:
@@ -94,8 +114,8 @@ class BatchedModel:
                 deepstack.append(self.merger(x, list(one.parameters()), True, precision))
         return Features(x, self.merger(x, list(visual.merger.parameters()), False, precision), deepstack)
 
-    def hidden(self, batch: Batch, seen: Features | None) -> Tensor:
-        """The decoder's last hidden states of the questions [B, Q, H], after its norm; `seen` is absent without media."""
+    def hidden(self, batch: Batch, seen: Features | None) -> Hidden:
+        """The decoder over a batch; `seen` is absent without media."""
         count, length = batch.ids.shape
         prefix = batch.prefix.expand(count, -1)
         x = self.text.embed_tokens(torch.cat([prefix, batch.ids], dim=1))
@@ -110,7 +130,11 @@ class BatchedModel:
             )
             if seen is not None and number < len(seen.deepstack):
                 x = x.index_add(1, batch.media, seen.deepstack[number].reshape(count, -1, x.shape[-1]).to(x.dtype))
-        return rms(x[:, -length:], self.text.norm.weight)
+            if number + 1 == MIDDLE:
+                middle = x
+            if number + 2 == len(self.text.layers):
+                late = x[:, -length:]
+        return Hidden(rms(x[:, -length:], self.text.norm.weight), middle, late)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., H], float32."""

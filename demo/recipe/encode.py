@@ -1,6 +1,7 @@
 """From samples to the model's input: chat text, token ids, positions, and which tokens are learnt."""
 
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from tokenizers import Tokenizer
 
 from recipe.architecture import SIDE, TEMPORAL
 from recipe.batched import Batch
-from recipe.tasks import FRAMES_PER_SECOND, Question, Sample
+from recipe.tasks import FRAMES_PER_SECOND, Place, Question, Sample
 
 ROUND = 8
 """Rows of questions are padded to a multiple of this many tokens, so that few shapes occur."""
-PADDING = (0, -1, 0, -1)
-"""Id, question, offset and target of padding."""
+NOWHERE = (-1, -1, -1, -1, -1)
+"""What tokens have that name no one thing, in place of its picture and its box in 0..1000."""
+PADDING = (0, -1, 0, -1, *NOWHERE, *NOWHERE)
+"""Id, question, offset, target, place that is named and place that is asked for of padding."""
 
 
 @dataclass
@@ -32,6 +35,11 @@ class Encoder:
     def text(self, text: str) -> tuple[int, ...]:
         """Token ids of a text."""
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    @functools.cache
+    def spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Start and end in the text of each token."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False).offsets)
 
     def __hash__(self) -> int:
         return id(self)
@@ -70,17 +78,46 @@ class Encoder:
             add(self.text("<|vision_end|>"))
         return ids, np.array(positions).T, media
 
-    def question(self, question: Question) -> tuple[list[int], list[int]]:
-        """Ids of all turns after the media, and for each the id to learn next or -1."""
-        ids, learn = [], []
+    def question(self, question: Question, places: dict[str, Place]) -> list[tuple[int, ...]]:
+        """For each token of all turns after the media: its id, the id to learn next or -1, the place that it names, and the
+        place that its answer is about."""
+        ids, learn, named, asked_for = [], [], [], []
+        places = places | ({"it": question.it} if question.it else {})
+        wanted = numbers(question.it) if question.it else NOWHERE
+
+        def add(text: str, learnt: bool, place: tuple[int, ...] = NOWHERE) -> None:
+            tokens = self.text(text)
+            ids.extend(tokens)
+            learn.extend([learnt] * len(tokens))
+            named.extend(self.named(text, places))
+            asked_for.extend([place] * len(tokens))
+
         for number, (asked, answer) in enumerate(question.turns):
-            start = "\n<|im_start|>user\n" if number else ""
-            ask = self.text(start) + self.text(asked) + self.text("<|im_end|>\n<|im_start|>assistant\n")
-            reply = self.text(answer) + self.text("<|im_end|>")
-            ids.extend(ask + reply)
-            learn.extend([False] * len(ask) + [True] * len(reply))
-        targets = [ids[i + 1] if learn[i + 1] else -1 for i in range(len(ids) - 1)]
-        return ids[:-1], targets
+            add("\n<|im_start|>user\n" if number else "", False)
+            add(asked, False)
+            about = wanted if number + 1 == len(question.turns) else NOWHERE
+            add("<|im_end|>\n<|im_start|>assistant\n", False, about)
+            add(answer, True, about)
+            add("<|im_end|>", True)
+        targets = [token if learnt else -1 for token, learnt in zip(ids[1:], learn[1:])]
+        return [(one, target, *name, *place) for one, target, name, place in zip(ids, targets, named, asked_for)]
+
+    def named(self, text: str, places: dict[str, Place]) -> list[tuple[int, ...]]:
+        """For each token of the text the picture and the box of the thing whose name ends there; the longest name counts."""
+        spans = self.spans(text)
+        found = [NOWHERE] * len(spans)
+        if places:
+            longest_first = "|".join(map(re.escape, sorted(places, key=len, reverse=True)))
+            for match in re.finditer(rf"\b(?:{longest_first})\b", text):
+                place = places[match.group()]
+                last = next(i for i, (start, end) in enumerate(spans) if start < match.end() <= end)
+                found[last] = numbers(place)
+        return found
+
+
+def numbers(place: Place) -> tuple[int, ...]:
+    """Picture, and box in 0..1000."""
+    return (place.picture, *(round(1000 * part) for part in place.box))
 
 
 def timestamp(group: int) -> str:
@@ -100,22 +137,23 @@ def encode(encoder: Encoder, samples: list[Sample], budget: int) -> Batch:
         else np.zeros((0, 1, SIDE, SIDE, 3), np.uint8)
     )
     ids, positions, media = encoder.prefix(len(first.pictures), groups, *pixels.shape[2:4])
-    rows = [fill([encoder.question(q) for q in sample.questions], budget) for sample in samples]
+    rows = [fill([encoder.question(q, sample.places) for q in sample.questions], budget) for sample in samples]
     length = -(-max(len(row) for row in rows) // ROUND) * ROUND
-    table = np.full((len(samples), length, 4), PADDING, np.int64)
+    table = np.full((len(samples), length, len(PADDING)), PADDING, np.int64)
     for number, row in enumerate(rows):
         table[number, : len(row)] = row
     tensors = map(torch.from_numpy, (pixels, np.array(ids), positions, np.array(media, np.int64), table))
     *media_tensors, table = tensors
-    return Batch(*media_tensors, *table.unbind(-1))
+    places = table[..., 4:].split(len(NOWHERE), dim=-1)
+    return Batch(*media_tensors, *table[..., :4].unbind(-1), *places)
 
 
-def fill(questions: list[tuple[list[int], list[int]]], budget: int) -> list[tuple[int, int, int, int]]:
-    """Id, question, offset and target of each token of the questions that the budget is enough for; the first one is always in."""
+def fill(questions: list[list[tuple[int, ...]]], budget: int) -> list[tuple[int, ...]]:
+    """A row as `PADDING` is one, of each token of the questions that the budget is enough for; the first one is always in."""
     row = []
-    for number, (ids, targets) in enumerate(questions):
-        if not row or len(row) + len(ids) <= budget:
-            row += [(one, number, offset, target) for offset, (one, target) in enumerate(zip(ids, targets))]
+    for number, tokens in enumerate(questions):
+        if not row or len(row) + len(tokens) <= budget:
+            row += [(one, number, offset, *rest) for offset, (one, *rest) in enumerate(tokens)]
     return row
 
 

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from recipe import checkpoint
 from recipe.architecture import new_model
-from recipe.batched import Batch, BatchedModel
-from recipe.data import DENSE, JOINT, LATE, Step, Steps, loader
+from recipe.batched import Batch, BatchedModel, Hidden
+from recipe.data import DENSE, JOINT, LAST, LATE, Step, Steps, loader
 from recipe.dense import DenseHeads
 from recipe.encode import Encoder
 from recipe.optimizer import optimizers, tower
@@ -35,6 +35,8 @@ JOINT_RATE = 0.7
 """Part of the full rate in the joint phase, until it falls."""
 EARLY_STEPS = 3500
 """Steps of the joint phase before its mixture changes."""
+LATE_STEPS = 1500
+"""Steps with the changed mixture before names are learnt as such."""
 DECAY = 2500
 """Steps at the end over which the rates fall to nothing. What comes before does not depend on the number of steps, so a longer
 training goes on from the state that is kept at this point."""
@@ -42,10 +44,14 @@ FROZEN = 800
 """Steps at the start of the joint phase in which the tower stays as it is: an untrained decoder would spoil it."""
 TOWER_FACTOR = 0.3
 """Rate of the tower in the joint phase, of that of the decoder."""
+LAST_TOWER_FACTOR = 0.5
+"""The same while names are learnt: what reading lacks by then is the tower's."""
 FILTER_FACTOR = 0.05
 """Rate of the patch embedding, of the tower's: each output sums 1536 pixels, and the filters start well."""
 DENSE_WEIGHT = 0.3
 """Weight of the dense labels while the whole model learns."""
+NAMES_WEIGHT = 0.5
+"""Weight of what names stand for."""
 
 
 class Trainer:
@@ -86,10 +92,12 @@ class Trainer:
         pixels = step.pixels.to(self.options.device)
         seen = self.batched.see(pixels) if len(pixels) else None
         if step.labels is not None and not self.frozen():
-            dense, shares = self.heads.loss(seen, *(t.to(self.options.device) for t in step.labels))
+            labels = [t.to(self.options.device) for t in step.labels]
+            dense, shares = self.heads.loss(seen, *labels)
+            if self.last():
+                dense = dense + self.heads.letter_loss(seen.merged, labels[0])
             loss = loss + dense * (1 if step.batch is None else DENSE_WEIGHT)
-            for name, value in shares.items():
-                self.note(name, value)
+            self.note_all(shares)
         if step.batch is not None:
             loss = loss + self.answer_loss(step, to_device(step.batch, self.options.device), seen)
         if loss.requires_grad:
@@ -100,15 +108,29 @@ class Trainer:
         """Whether the tower stays as it is in this step."""
         return 0 <= self.step - self.options.dense_steps < FROZEN
 
+    def last(self) -> bool:
+        """Whether the names of things are learnt as such, and narrow letters."""
+        return self.step >= self.options.dense_steps + EARLY_STEPS + LATE_STEPS
+
     def answer_loss(self, step: Step, batch: Batch, seen) -> Tensor:
         """Mean cross entropy of the answers' tokens; long answers weigh more, and so do the digits of boxes."""
         hidden = self.batched.hidden(batch, seen)
         learnt = batch.targets >= 0
-        logits = self.batched.logits(hidden[learnt])
+        logits = self.batched.logits(hidden.last[learnt])
         loss = F.cross_entropy(logits, batch.targets[learnt])
         self.note(f"{step.kind} loss", loss)
         self.note(f"{step.kind} right", self.whole(logits, batch, learnt))
-        return loss
+        return loss + self.names_loss(step, batch, hidden) if self.last() else loss
+
+    def names_loss(self, step: Step, batch: Batch, hidden: Hidden) -> Tensor:
+        """Loss of what the tokens of names, and those of the second picture of a pair, know in the middle of the decoder."""
+        loss, shares = self.heads.names_loss(hidden, batch)
+        if step.kind == "pair":
+            kind, colour, _ = (t.to(self.options.device) for t in step.labels)
+            pair, more = self.heads.pair_loss(hidden, batch, kind, colour)
+            loss, shares = loss + pair, shares | more
+        self.note_all(shares)
+        return loss * NAMES_WEIGHT
 
     @staticmethod
     def whole(logits: Tensor, batch: Batch, learnt: Tensor) -> Tensor:
@@ -130,7 +152,7 @@ class Trainer:
 
     def factor(self, group: str) -> float:
         """Rate of a group of parameters, of the full one."""
-        joint = TOWER_FACTOR if self.step >= self.options.dense_steps else 1.0
+        joint = 1.0 if self.step < self.options.dense_steps else LAST_TOWER_FACTOR if self.last() else TOWER_FACTOR
         return {"tower": joint, "filters": joint * FILTER_FACTOR}.get(group, 1.0)
 
     def rate(self) -> float:
@@ -142,6 +164,10 @@ class Trainer:
 
     def note(self, name: str, value: Tensor) -> None:
         self.sums[name].append(float(value.detach()))
+
+    def note_all(self, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            self.note(name, value)
 
     def report(self, seconds: float) -> str:
         """Means since the last report, as one line."""
@@ -156,14 +182,17 @@ def to_device(batch: Batch, device: str) -> Batch:
 
 
 def phases(options: argparse.Namespace, encoder: Encoder, step: int):
-    """The steps that are left: of the dense phase, of the joint one, and of the joint one with the late mixture."""
+    """The steps that are left: of the dense phase, of the joint one, and of the joint one with the late and the last mixture."""
     dense, total = options.dense_steps, options.steps
     late = min(total, dense + EARLY_STEPS)
+    last = min(total, late + LATE_STEPS)
     if step < dense:
         yield Steps(None, options.seed, DENSE, step, dense, EASY)
     if step < late:
         yield Steps(encoder, options.seed + 1, JOINT, max(step - dense, 0), late - dense, EASY)
-    yield Steps(encoder, options.seed + 2, LATE, max(step - late, 0), total - late, easy=0)
+    if step < last:
+        yield Steps(encoder, options.seed + 2, LATE, max(step - late, 0), last - late, easy=0)
+    yield Steps(encoder, options.seed + 3, LAST, max(step - last, 0), total - last, easy=0)
 
 
 def arguments() -> argparse.Namespace:
@@ -174,7 +203,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=HERE / "model", help="folder of the checkpoint that is written at the end"
     )
-    parser.add_argument("--steps", type=int, default=10000, help="steps in all")
+    parser.add_argument("--steps", type=int, default=14500, help="steps in all")
     parser.add_argument("--dense-steps", type=int, default=3000, help="steps of the dense phase")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=2e-3)

@@ -75,7 +75,7 @@ def test_same_logits_as_transformers(folder: Path, kind: str) -> None:
     batched = BatchedModel(model, torch.float32, compiled=False)
     with torch.no_grad():
         seen = batched.see(batch.pixels) if len(batch.pixels) else None
-        ours = batched.logits(batched.hidden(batch, seen))
+        ours = batched.logits(batched.hidden(batch, seen).last)
     prefix = len(batch.prefix)
     asked = [number for number in batch.question[1].unique().tolist() if number >= 0]
     assert len(asked) >= 2

@@ -9,11 +9,12 @@ from transformers import AutoTokenizer
 
 from recipe import checkpoint, evaluate
 from recipe.architecture import NEIGHBOURS, TEXT, VISION, cosine_filters, neighbour_biases
-from recipe.batched import patches, rotate
+from recipe.batched import Batch, Hidden, patches, rotate
 from recipe.data import DENSE, JOINT, Steps
-from recipe.dense import CELLS, DIGITS, PROBES, DenseHeads, grouped
-from recipe.encode import Encoder, fill
+from recipe.dense import CELLS, DIGITS, PROBES, SIZES, DenseHeads, grouped
+from recipe.encode import NOWHERE, Encoder, fill
 from recipe.optimizer import orthogonal
+from recipe.tasks import Place, Question
 
 
 def decoded(token: str) -> str | None:
@@ -105,9 +106,75 @@ def test_a_step_follows_from_seed_and_number(encoder: Encoder, shares: dict[str,
 
 
 def test_a_row_holds_the_questions_that_the_budget_is_enough_for() -> None:
-    questions = [([1, 2, 3], [-1, 3, 4]), ([5, 6], [6, 7]), ([8], [9])]
+    questions = [[(1, -1), (2, 3), (3, 4)], [(5, 6), (6, 7)], [(8, 9)]]
     assert fill(questions, 4) == [(1, 0, 0, -1), (2, 0, 1, 3), (3, 0, 2, 4), (8, 2, 0, 9)]
     assert len(fill(questions, 2)) == 3, "the first one is in even where it is too long"
+
+
+def test_the_token_that_ends_a_name_knows_the_place(encoder: Encoder) -> None:
+    star, ring = Place(0, (0.1, 0.2, 0.3, 0.4)), Place(1, (0.5, 0.6, 0.7, 1.0))
+    text = "A red star, a red ring and its red rings: is it red?"
+    found = encoder.named(text, {"red star": star, "star": ring, "ring": ring, "it": star})
+    ends = [text[:end].split()[-1] for (_, end), place in zip(encoder.spans(text), found) if place != NOWHERE]
+    assert ends == ["star", "ring", "it"], "whole words only, and the longest name"
+    assert [place for place in found if place != NOWHERE] == [
+        (0, 100, 200, 300, 400),
+        (1, 500, 600, 700, 1000),
+        (0, 100, 200, 300, 400),
+    ]
+
+
+def test_the_answer_that_locates_a_thing_knows_its_place(encoder: Encoder) -> None:
+    place = Place(0, (0.1, 0.2, 0.3, 0.4))
+    turns = [("Which shape is red?", "Star"), ("Where is it?", "[1]")]
+    rows = encoder.question(Question("followup_box", "boxes", turns, it=place), {})
+    answer = len(encoder.text("<|im_end|>\n<|im_start|>assistant\n[1]<|im_end|>"))
+    located = [row[-len(NOWHERE) :] == (0, 100, 200, 300, 400) for row in rows]
+    assert located == [False] * (len(rows) + 1 - answer) + [True] * (answer - 1)
+
+
+def test_names_are_asked_for_picture_and_box() -> None:
+    heads = DenseHeads()
+    places = torch.full((1, 3, 5), -1)
+    places[0, 1] = torch.tensor([1, 123, 456, 789, 1000])
+    right = torch.full((4, sum(DIGITS)), -20.0)
+    for coordinate, (hundreds, tens) in enumerate([(1, 2), (4, 5), (7, 8), (10, 0)]):
+        right[coordinate, [hundreds, DIGITS[0] + tens]] = 20.0
+    with torch.no_grad():
+        heads.place.weight.zero_()
+        heads.place.bias.copy_(torch.cat([torch.tensor([-20.0, 20.0]), right.flatten()]))
+    hidden = Hidden(torch.zeros(0), torch.randn(1, 5, TEXT["hidden_size"]), torch.randn(1, 3, TEXT["hidden_size"]))
+    blank = torch.zeros(1, 3, dtype=torch.long)
+    pixels = torch.zeros(2, 1, 32, 32, 3, dtype=torch.uint8)
+    batch = Batch(pixels, blank[0], blank, blank[0], blank, blank, blank, blank, places, places)
+    loss, shares = heads.names_loss(hidden, batch)
+    assert loss < 1e-3
+    assert shares == {f"{of} {part}": 1 for of in ("place", "wanted") for part in ("hundreds", "tens", "picture")}
+    batch.places = batch.wanted = torch.full_like(places, -1)
+    assert heads.names_loss(hidden, batch) == (0, {})
+
+
+def test_the_second_picture_is_asked_for_the_first_one() -> None:
+    heads = DenseHeads()
+    # Two pairs of pictures of two tokens: the first token's kind changes from 3 to 5, the second one's stays.
+    kind = torch.tensor([[3, 4], [5, 4], [3, 4], [5, 4]]).repeat_interleave(4, dim=1)[..., None].expand(-1, -1, CELLS)
+    hidden = Hidden(torch.zeros(0), torch.zeros(2, 7, TEXT["hidden_size"]), torch.zeros(0))
+    media = torch.tensor([1, 2, 4, 5])
+    # Each media token says what it is by one number; the heads repeat it.
+    hidden.middle[:, media, torch.arange(4)] = 1
+    before = torch.full((4, 4 * len(PROBES), sum(SIZES[:2])), -20.0)
+    before[2, :, [3, SIZES[0]]] = 20.0
+    before[3, :, [4, SIZES[0]]] = 20.0
+    pair = torch.tensor([[20.0, 0, 0, 0], [20.0, 0, 0, 0], [0, 20.0, 0, 20.0], [0, 20.0, 20.0, 0]])
+    with torch.no_grad():
+        for head, says in ((heads.before, before), (heads.pair, pair)):
+            head.weight.zero_()
+            head.bias.zero_()
+            head.weight[:, :4] = says.flatten(1).T
+    empty = torch.zeros(0, dtype=torch.long)
+    batch = Batch(empty, empty, empty, media, empty, empty, empty, empty, empty, empty)
+    loss, shares = heads.pair_loss(hidden, batch, kind, torch.zeros_like(kind))
+    assert loss < 1e-3 and shares == {"before": 1, "number": 1, "changed": 1}
 
 
 def test_merged_tokens_are_asked_for_the_digits_of_the_box_under_them() -> None:

@@ -63,6 +63,23 @@ def test_a_seed_gives_one_sample(name: str) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("name", ["scene", "pair"])
+def test_a_name_stands_for_what_is_seen_at_its_place(name: str) -> None:
+    named = 0
+    for seed in range(20):
+        sample = SAMPLERS[name](np.random.default_rng(seed), 128, 160, 1.0)
+        for text, place in sample.places.items():
+            labels = sample.labels[place.picture]
+            here = (labels.kind > 0) & (np.abs(labels.box - np.float32(place.box)).max(-1) < 1e-6)
+            assert here.any(), text
+            words = text.split()
+            shapes = {KINDS[kind - 1] for kind in np.unique(labels.kind[here])}
+            colours = {COLOURS[colour] for colour in np.unique(labels.colour[here])}
+            assert shapes & set(words) or colours & set(words), text
+            named += 1
+    assert named > 40
+
+
 def test_counts_are_those_of_the_labels() -> None:
     """A scene's outlines in the labels are as many as the answer to `How many shapes are there?`."""
     rng = np.random.default_rng(2)

@@ -8,6 +8,7 @@ from recipe.tasks.chart import chart
 from recipe.tasks.clip import clip
 from recipe.tasks.page import page
 from recipe.tasks.pair import pair
+from recipe.tasks.places import Place
 from recipe.tasks.sample import FRAMES_PER_SECOND, Labels, Question, Sample
 from recipe.tasks.scene import scene
 from recipe.tasks.text import text
@@ -26,4 +27,4 @@ SAMPLERS: dict[str, Sampler] = {
     "words": words,
 }
 
-__all__ = ["FRAMES_PER_SECOND", "Labels", "Question", "SAMPLERS", "Sample", "Sampler"]
+__all__ = ["FRAMES_PER_SECOND", "Labels", "Place", "Question", "SAMPLERS", "Sample", "Sampler"]

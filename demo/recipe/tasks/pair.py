@@ -1,25 +1,36 @@
 """Two pictures of one scene with one change between them."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recipe.draw.canvas import Format, random_format
+from recipe.draw.canvas import Canvas, Format, random_format
 from recipe.draw.choose import between, pick, shuffled
 from recipe.draw.colours import COLOURS, shade_against
 from recipe.draw.scene import Scene, Thing, draw_scene, random_scene
 from recipe.draw.shapes import SHAPES, angles
 from recipe.tasks.phrases import ask, colour_changed, shape_changed, thing_more, with_article
+from recipe.tasks.places import Place, unique
 from recipe.tasks.sample import Question, Sample
-from recipe.tasks.scene import unique
-
-Change = tuple[Scene, Scene, str]
-"""(picture 1, picture 2, the answer that says what differs)"""
 
 
-def with_thing(scene: Scene, old: Thing, new: Thing) -> Scene:
-    return replace(scene, things=[new if thing is old else thing for thing in scene.things])
+@dataclass(frozen=True)
+class Change:
+    """Two scenes and what differs."""
+
+    scenes: tuple[Scene, Scene]
+    answer: str
+    thing: Thing
+    """what changed, as it stands in `picture`"""
+    picture: int
+    """0 or 1"""
+
+
+def changed(scene: Scene, old: Thing, new: Thing, answer: str) -> Change:
+    """The scene, and the same with another thing in the place of one."""
+    after = replace(scene, things=[new if thing is old else thing for thing in scene.things])
+    return Change((scene, after), answer, new, 1)
 
 
 def change_colour(rng: np.random.Generator, scene: Scene) -> Change | None:
@@ -30,8 +41,8 @@ def change_colour(rng: np.random.Generator, scene: Scene) -> Change | None:
     old = pick(rng, candidates)
     names = [name for name in COLOURS if name not in (old.colour, scene.background.name)]
     colour, rgb = shade_against(rng, scene.background.middle, names)
-    after = with_thing(scene, old, replace(old, colour=colour, rgb=rgb))
-    return scene, after, colour_changed(old.shape, old.colour, colour)
+    new = replace(old, colour=colour, rgb=rgb)
+    return changed(scene, old, new, colour_changed(old.shape, old.colour, colour))
 
 
 def change_shape(rng: np.random.Generator, scene: Scene) -> Change | None:
@@ -43,7 +54,7 @@ def change_shape(rng: np.random.Generator, scene: Scene) -> Change | None:
     shape = pick(rng, [shape for shape in SHAPES if shape != old.shape])
     size = min(old.mask.width, old.mask.height)
     new = replace(old, shape=shape, angle=pick(rng, angles(shape)), size=size)
-    return scene, with_thing(scene, old, new), shape_changed(old.colour, old.shape, shape)
+    return changed(scene, old, new, shape_changed(old.colour, old.shape, shape))
 
 
 def remove(rng: np.random.Generator, scene: Scene) -> Change | None:
@@ -53,8 +64,8 @@ def remove(rng: np.random.Generator, scene: Scene) -> Change | None:
     gone = pick(rng, scene.things)
     less = replace(scene, things=[thing for thing in scene.things if thing is not gone])
     more = between(rng, 1, 2)
-    first, second = (scene, less) if more == 1 else (less, scene)
-    return first, second, thing_more(more, gone.name)
+    scenes = (scene, less) if more == 1 else (less, scene)
+    return Change(scenes, thing_more(more, gone.name), gone, more - 1)
 
 
 CHANGES: list[Callable[[np.random.Generator, Scene], Change | None]] = [change_colour, change_shape, remove]
@@ -69,18 +80,18 @@ def random_change(rng: np.random.Generator, form: Format, difficulty: float) -> 
             return change
 
 
-def which_has(rng: np.random.Generator, scenes: tuple[Scene, Scene]) -> list[Question]:
+def which_has(rng: np.random.Generator, scenes: tuple[Scene, Scene], places: dict[str, Place]) -> list[Question]:
     """A thing that stands in one picture only."""
     names = [{thing.name for thing in scene.things} for scene in scenes]
     questions = []
     for index in range(2):
         for name in sorted(names[index] - names[1 - index]):
             turn = (ask(rng, "which_has", thing=with_article(name)), f"Picture {index + 1}")
-            questions.append(Question("pair", "exact", [turn]))
+            questions.append(Question("pair", "exact", [turn], it=places.get(name)))
     return questions
 
 
-def colour_in(rng: np.random.Generator, scenes: tuple[Scene, Scene]) -> list[Question]:
+def colour_in(rng: np.random.Generator, scenes: tuple[Scene, Scene], places: dict[str, Place]) -> list[Question]:
     """The colour of one thing in each picture."""
     questions = []
     for index, scene in enumerate(scenes):
@@ -88,8 +99,19 @@ def colour_in(rng: np.random.Generator, scenes: tuple[Scene, Scene]) -> list[Que
         if candidates:
             thing = pick(rng, candidates)
             turn = (ask(rng, "colour_in", shape=thing.shape, n=index + 1), thing.colour.capitalize())
-            questions.append(Question("pair", "exact", [turn]))
+            questions.append(Question("pair", "exact", [turn], it=places[f"{thing.shape} in picture {index + 1}"]))
     return questions
+
+
+def places_of_pair(scenes: tuple[Scene, Scene], canvases: list[Canvas]) -> dict[str, Place]:
+    """Things by their names, where they stand in one picture only, and by their shapes with the picture's number."""
+    found = {}
+    for index, (scene, other) in enumerate(zip(scenes, reversed(scenes))):
+        place = lambda thing: Place(index, canvases[index].relative(thing.box))
+        missing = {thing.name for thing in other.things}
+        found |= {thing.name: place(thing) for thing in unique(scene.things, "name") if thing.name not in missing}
+        found |= {f"{thing.shape} in picture {index + 1}": place(thing) for thing in unique(scene.things, "shape")}
+    return found
 
 
 def more(rng: np.random.Generator, scenes: tuple[Scene, Scene]) -> list[Question]:
@@ -103,15 +125,24 @@ def more(rng: np.random.Generator, scenes: tuple[Scene, Scene]) -> list[Question
 
 def sample_pair(rng: np.random.Generator, form: Format, difficulty: float) -> Sample:
     """Two pictures and the questions about their difference."""
-    first, second, difference = random_change(rng, form, difficulty)
-    scenes = (first, second)
-    sample = Sample()
-    for scene in scenes:
-        picture, labels = draw_scene(scene).finish(rng, difficulty)
+    change = random_change(rng, form, difficulty)
+    canvases = [draw_scene(scene) for scene in change.scenes]
+    places = places_of_pair(change.scenes, canvases)
+    sample = Sample(places=places)
+    for canvas in canvases:
+        picture, labels = canvas.finish(rng, difficulty)
         sample.pictures.append(picture)
         sample.labels.append(labels)
-    differs = Question("pair", "exact", [(ask(rng, "differs"), difference)])
-    sample.questions = shuffled(rng, [differs, *which_has(rng, scenes), *colour_in(rng, scenes), *more(rng, scenes)])
+    where = Place(change.picture, canvases[change.picture].relative(change.thing.box))
+    sample.questions = shuffled(
+        rng,
+        [
+            Question("pair", "exact", [(ask(rng, "differs"), change.answer)], it=where),
+            *which_has(rng, change.scenes, places),
+            *colour_in(rng, change.scenes, places),
+            *more(rng, change.scenes),
+        ],
+    )
     return sample
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recipe.draw.labels import Labels
+from recipe.tasks.places import Place
 
 FRAMES_PER_SECOND = 2.0
 """of all clips"""
@@ -19,6 +20,8 @@ class Question:
     """exact, words, boxes or items"""
     turns: list[tuple[str, str]]
     """(what the user says, reference answer)"""
+    it: Place | None = None
+    """what "it" stands for: the thing that the last answer is about"""
 
 
 @dataclass
@@ -32,3 +35,5 @@ class Sample:
     questions: list[Question] = field(default_factory=list)
     labels: list[Labels] = field(default_factory=list)
     """one per picture"""
+    places: dict[str, Place] = field(default_factory=dict)
+    """names in the questions and answers that stand for one thing"""

@@ -1,22 +1,15 @@
 """Questions about one scene."""
 
-from collections import Counter
-
 import numpy as np
 
 from recipe.draw.canvas import Canvas, Format, random_format
 from recipe.draw.choose import chance, pick, shuffled
 from recipe.draw.colours import COLOURS
-from recipe.draw.scene import Scene, Thing, draw_scene, random_scene
+from recipe.draw.scene import Scene, draw_scene, random_scene
 from recipe.draw.shapes import SHAPES
 from recipe.tasks.phrases import ask, box_answer, listing
+from recipe.tasks.places import Place, named, unique
 from recipe.tasks.sample import Question, Sample
-
-
-def unique(things: list[Thing], attribute: str) -> list[Thing]:
-    """The things that no other thing equals in the attribute: shape, colour or name."""
-    counts = Counter(getattr(thing, attribute) for thing in things)
-    return [thing for thing in things if counts[getattr(thing, attribute)] == 1]
 
 
 def describe(rng: np.random.Generator, scene: Scene) -> list[Question]:
@@ -70,10 +63,10 @@ def position(rng: np.random.Generator, scene: Scene) -> list[Question]:
 
 def box(rng: np.random.Generator, scene: Scene, canvas: Canvas) -> list[Question]:
     return [
-        Question(
-            "box", "boxes", [(ask(rng, "box", thing=thing.name), box_answer(canvas.relative(thing.box), thing.name))]
-        )
+        Question("box", "boxes", [(ask(rng, "box", thing=thing.name), answer)], it=place)
         for thing in unique(scene.things, "name")
+        for place in [Place(0, canvas.relative(thing.box))]
+        for answer in [box_answer(place.box, thing.name)]
     ]
 
 
@@ -91,9 +84,10 @@ def followup_box(rng: np.random.Generator, scene: Scene, canvas: Canvas) -> list
     if not things:
         return []
     thing = pick(rng, things)
+    place = Place(0, canvas.relative(thing.box))
     first = (ask(rng, "shape", colour=thing.colour), thing.shape.capitalize())
-    second = (ask(rng, "where_it"), box_answer(canvas.relative(thing.box), thing.name))
-    return [Question("followup_box", "boxes", [first, second])]
+    second = (ask(rng, "where_it"), box_answer(place.box, thing.name))
+    return [Question("followup_box", "boxes", [first, second], it=place)]
 
 
 def followup_names(rng: np.random.Generator, scene: Scene) -> list[Question]:
@@ -125,7 +119,8 @@ def sample_scene(rng: np.random.Generator, form: Format, difficulty: float) -> S
     scene = random_scene(rng, form, difficulty)
     canvas = draw_scene(scene)
     picture, labels = canvas.finish(rng, difficulty)
-    return Sample(pictures=[picture], labels=[labels], questions=scene_questions(rng, scene, canvas))
+    places = named(scene.things, {thing: Place(0, canvas.relative(thing.box)) for thing in scene.things})
+    return Sample(pictures=[picture], labels=[labels], questions=scene_questions(rng, scene, canvas), places=places)
 
 
 def scene(rng: np.random.Generator, height: int, width: int, difficulty: float) -> Sample:
