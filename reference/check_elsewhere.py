@@ -35,7 +35,7 @@ def export(binary, checkpoint, precision, layout, folder):
 
 
 def of_qvl(binary, package, question):
-    answer = qvl_run(binary, package, question["prompt"], [question["image"]], NEW_TOKENS, ignore_eos=False)
+    answer = qvl_run(binary, package, question["prompt"], [question["image"]], NEW_TOKENS, ignore_eos=False, engine="auto")
     return answer["prompt_token_ids"], answer["token_ids"]
 
 

@@ -49,9 +49,10 @@ def runtime_library():
     return next(f for name in names for f in sorted(glob.glob(os.path.join(folder, name))))
 
 
-def qvl_run(binary, model, prompt, images=(), new_tokens=32, ignore_eos=True):
-    """`qvl run --json`, greedy, on the same ONNX Runtime as this script."""
+def qvl_run(binary, model, prompt, images=(), new_tokens=32, ignore_eos=True, engine="ort"):
+    """`qvl run --json`, greedy; the engine `ort` is on the same ONNX Runtime as this script."""
     command = [binary, "run", model, "--prompt", prompt, "--no-sample", "--json", "--max-new-tokens", str(new_tokens)]
+    command += ["--engine", engine]
     if ignore_eos:
         command.append("--ignore-eos")
     for image in images:

@@ -147,7 +147,7 @@ fn without_the_library_the_error_offers_it() {
     let package = package("dense-tied");
     let run = || {
         let mut command = bare();
-        command.arg("run").arg(package.path().join("p")).args(["--prompt", "Hi"]);
+        command.arg("run").arg(package.path().join("p")).args(["--engine", "ort", "--prompt", "Hi"]);
         command
     };
     let text = failure(&mut run(), 1);

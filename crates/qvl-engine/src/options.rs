@@ -35,11 +35,13 @@ impl Default for EngineOptions {
 }
 
 impl EngineOptions {
-    /// Whether ONNX Runtime is what computes, so that its library must be there.
+    /// Whether ONNX Runtime is what computes, so that its library must be there. Without a choice it is where the device is
+    /// another than the processor, or its library is named.
     pub fn uses_ort(&self) -> bool {
         match self.engine {
-            EngineChoice::Auto | EngineChoice::Ort => true,
+            EngineChoice::Auto => self.device != Device::Cpu || self.ort_library.is_some(),
             EngineChoice::Cpu => false,
+            EngineChoice::Ort => true,
         }
     }
 
@@ -55,6 +57,15 @@ impl EngineOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_own_engine_is_for_the_processor() {
+        let auto = EngineOptions::default();
+        assert!(!auto.uses_ort());
+        assert!(EngineOptions { device: Device::Cuda, ..auto.clone() }.uses_ort());
+        assert!(EngineOptions { ort_library: Some("libonnxruntime.so".into()), ..auto.clone() }.uses_ort());
+        assert!(EngineOptions { engine: EngineChoice::Ort, ..auto }.uses_ort());
+    }
 
     #[test]
     fn thread_count_is_what_was_asked_for_or_sensible() {

@@ -9,7 +9,7 @@ use qvl::{Device, EngineChoice, EngineOptions};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
-    /// What computes: cpu (our own, on the processor), ort (ONNX Runtime), or auto (ort)
+    /// What computes: cpu (our own, on the processor), ort (ONNX Runtime), or auto (cpu, or ort with --device or --ort-lib)
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: EngineChoice,
     #[command(flatten)]

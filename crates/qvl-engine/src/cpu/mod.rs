@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use qvl_checkpoint::{Config, Grid};
-use qvl_package::{Graph, LogitsRows, PackageDir};
+use qvl_package::{Graph, LogitsRows, PackageDir, Precision};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use self::embedding::Embedding;
@@ -78,9 +78,12 @@ impl CpuEngine {
         let started = Instant::now();
         let pool = pool(options)?;
         let config = package.config();
+        let graph = package.manifest().graphs.get(Graph::Text.name());
+        // What is stored in single precision is computed in it: keys and values too.
+        let precise = options.precise || graph.is_some_and(|graph| graph.precision == Precision::Fp32);
         let embedding = Embedding::open(Weights::open(&package.graph(Graph::Embedding))?, config)?;
-        let text = TextDecoder::open(Weights::open(&package.graph(Graph::Text))?, config, options.precise)?;
-        let logits = package.manifest().graphs.get(Graph::Text.name()).and_then(|graph| graph.logits);
+        let text = TextDecoder::open(Weights::open(&package.graph(Graph::Text))?, config, precise)?;
+        let logits = graph.and_then(|graph| graph.logits);
         Ok(Self {
             package: package.clone(),
             pool,
