@@ -12,10 +12,12 @@ mod functions;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod widen;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(crate) use functions::{exp, gelu, gelu_tanh, silu};
+pub(crate) use widen::widen;
 
 /// Numbers of the longest vector.
 pub(crate) const WIDEST: usize = 16;

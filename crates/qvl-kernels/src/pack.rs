@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 
 use crate::kernel::{Kernel, LINES};
+use crate::lanes::widen;
 use crate::{Rows, View};
 
 /// How many steps of k are packed at once, so that what is written stays in the first cache.
@@ -63,7 +63,7 @@ impl Operand<'_> {
             Self::Halves(data, columns) => {
                 for (p, row) in data.chunks(*columns).take(k).enumerate() {
                     for (i, part) in row[lines.clone()].chunks(width).enumerate() {
-                        part.convert_to_f32_slice(&mut panels[(i * k + p) * width..][..part.len()]);
+                        widen(part, &mut panels[(i * k + p) * width..][..part.len()]);
                     }
                 }
             }

@@ -3,11 +3,11 @@
 //! The sums are those of [`crate::product`], bit for bit, so that a row's result is the same alone and among others.
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
 use super::{Elements, Linear};
 use crate::kernel::Kernel;
+use crate::lanes::widen;
 use crate::product::DEPTH;
 
 /// Outputs of a piece: their sums stay in the first cache while the matrix goes by, and their part of a row is a page or two
@@ -72,6 +72,7 @@ impl Piece<'_> {
 }
 
 fn convert<'a>(halves: &[f16], out: &'a mut [f32; STRETCH]) -> &'a [f32] {
-    halves.convert_to_f32_slice(&mut out[..halves.len()]);
-    &out[..halves.len()]
+    let out = &mut out[..halves.len()];
+    widen(halves, out);
+    out
 }
