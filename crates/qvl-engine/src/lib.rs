@@ -18,6 +18,7 @@
 //!
 //! ONNX Runtime is loaded as a shared library when the first engine `ort` is opened; [`runtime`] finds and installs it.
 
+mod capacity;
 mod choice;
 mod cpu;
 mod device;
@@ -31,6 +32,7 @@ mod pixel_values;
 mod prefill;
 pub mod runtime;
 mod sequence;
+mod sequences;
 mod vision;
 
 pub use choice::{EngineChoice, UnknownEngine};

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{REFERENCE, difference, options, options_of};
+use common::{REFERENCE, cosine, difference, options, options_of};
 use qvl_engine::{Device, EngineChoice, EngineOptions, Prefill};
 use qvl_export::{ExportOptions, NoProgress, Precision};
 use qvl_package::PackageDir;
@@ -32,11 +32,6 @@ fn logits(package: &PackageDir, options: &EngineOptions) -> Vec<f32> {
         all.extend(engine.decode(id, token, position).unwrap().last());
     }
     all
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 fn fast() -> EngineOptions {

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{FP32, Kind, REFERENCE, options, options_of, package_of_kind};
+use common::{FP32, Kind, REFERENCE, cosine, options, options_of, package_of_kind};
 use qvl_checkpoint::{Config, Grid};
 use qvl_engine::{EngineChoice, EngineOptions, Prefill, VisionTower};
 use qvl_export::{CalibrationPrompt, Calibrator, ExportOptions, Method, NoProgress, Precision};
@@ -35,11 +35,6 @@ fn answer(package: &PackageDir, options: &EngineOptions) -> (Vec<f32>, Vec<f32>)
     let prompt = Prefill { token_ids: &token_ids, positions: &positions, features: Some(&features) };
     let logits = engine.prefill(id, &prompt).unwrap();
     (logits.last().to_vec(), features.data)
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// The engine `cpu` as it is used.

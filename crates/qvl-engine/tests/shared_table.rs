@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{REFERENCE, assert_close, options};
+use common::{REFERENCE, assert_close, cosine, options};
 use prost::Message as _;
 use qvl_engine::Prefill;
 use qvl_export::{ExportOptions, NoProgress, Precision};
@@ -96,10 +96,6 @@ fn a_shared_table_gives_the_logits_of_one_of_its_own() {
 
 #[test]
 fn every_mix_and_table_computes_almost_what_single_precision_does() {
-    let cosine = |a: &[f32], b: &[f32]| {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-    };
     let directory = tempfile::tempdir().unwrap();
     let [int8, int4] = [Precision::Int8, Precision::Int4];
     for checkpoint in ["dense-tied", "dense-untied", "moe"] {

@@ -15,7 +15,6 @@ mod vision_block;
 mod vision_positions;
 mod weights;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ use self::text::{Rows, Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use self::weights::Weights;
 use crate::prefill::{Chunk, check_tokens};
+use crate::sequences::Sequences;
 use crate::{Device, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
 
 /// A vision graph that is computed here.
@@ -66,8 +66,7 @@ pub(crate) struct CpuEngine {
     precise: bool,
     /// Whether a prompt gives logits for every position, not only for the last.
     gives_all_rows: bool,
-    sequences: HashMap<SequenceId, Sequence>,
-    next_sequence: u64,
+    sequences: Sequences<Sequence>,
     prefill_chunk: usize,
     load_time: Duration,
 }
@@ -92,8 +91,7 @@ impl CpuEngine {
             vision: None,
             precise: options.precise,
             gives_all_rows: logits == Some(LogitsRows::All),
-            sequences: HashMap::new(),
-            next_sequence: 0,
+            sequences: Sequences::new(),
             prefill_chunk: options.prefill_chunk.max(1),
             load_time: started.elapsed(),
         })
@@ -108,10 +106,6 @@ fn pool(options: &EngineOptions) -> Result<ThreadPool, EngineError> {
     let threads = options.thread_count();
     let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("qvl-cpu-{index}"));
     builder.build().map_err(|reason| EngineError::Threads { threads, reason })
-}
-
-fn find(sequences: &mut HashMap<SequenceId, Sequence>, id: SequenceId) -> Result<&mut Sequence, EngineError> {
-    sequences.get_mut(&id).ok_or(EngineError::NoSequence(id))
 }
 
 impl Engine for CpuEngine {
@@ -139,17 +133,13 @@ impl Engine for CpuEngine {
     }
 
     fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {
-        let sequence = self.text.open_sequence(capacity)?;
-        let id = SequenceId(self.next_sequence);
-        self.next_sequence += 1;
-        self.sequences.insert(id, sequence);
-        Ok(id)
+        Ok(self.sequences.open(self.text.open_sequence(capacity)?))
     }
 
     fn prefill(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
         let config = self.package.config();
         prompt.check(config)?;
-        let sequence = find(&mut self.sequences, id)?;
+        let sequence = self.sequences.find(id)?;
         self.text.reserve(sequence, prompt.token_ids.len())?;
         let count = prompt.token_ids.len().div_ceil(self.prefill_chunk);
         let (embedding, text) = (&self.embedding, &self.text);
@@ -169,7 +159,7 @@ impl Engine for CpuEngine {
 
     fn decode(&mut self, id: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
         check_tokens(&[token], self.package.config())?;
-        let sequence = find(&mut self.sequences, id)?;
+        let sequence = self.sequences.find(id)?;
         self.text.reserve(sequence, 1)?;
         let chunk = Chunk { token_ids: &[token], positions: &[[position; 3]], features: &[] };
         let (embedding, text) = (&self.embedding, &self.text);
@@ -177,20 +167,14 @@ impl Engine for CpuEngine {
     }
 
     fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
-        let sequence = find(&mut self.sequences, id)?;
-        let have = sequence.len();
-        if len > have {
-            return Err(EngineError::Truncate { len, have });
-        }
-        sequence.truncate(len);
-        Ok(())
+        self.sequences.truncate(id, len)
     }
 
     fn len(&self, id: SequenceId) -> Option<usize> {
-        self.sequences.get(&id).map(Sequence::len)
+        self.sequences.len(id)
     }
 
     fn close_sequence(&mut self, id: SequenceId) {
-        self.sequences.remove(&id);
+        self.sequences.close(id);
     }
 }

@@ -12,16 +12,12 @@ use super::stored::Stored;
 use super::text_layer::{Layer, Scratch, Step};
 use super::text_positions::RotaryAngles;
 use super::weights::Weights;
+use crate::capacity::Capacity;
+use crate::sequences::Tokens;
 use crate::{EngineError, Logits};
 
 /// The head's own matrix.
 const HEAD: &str = "lm_head.weight";
-
-/// Capacities are multiples of this many tokens.
-const CAPACITY_STEP: usize = 256;
-
-/// Most tokens that a sequence has room for from the start; beyond that it grows with what comes.
-const LARGEST_START: usize = 4096;
 
 /// The text decoder.
 #[derive(Debug)]
@@ -31,6 +27,7 @@ pub(super) struct TextDecoder {
     head: StoredMatrix,
     rotary: RotaryAngles,
     config: TextConfig,
+    capacity: Capacity,
     /// Number of DeepStack features.
     deepstack: usize,
     arithmetic: Arithmetic,
@@ -55,13 +52,13 @@ pub(super) enum Rows {
     All,
 }
 
-impl Sequence {
-    pub(super) fn len(&self) -> usize {
+impl Tokens for Sequence {
+    fn len(&self) -> usize {
         self.len
     }
 
-    /// Forgets what is behind the first `len` tokens; the rows stay and are written over.
-    pub(super) fn truncate(&mut self, len: usize) {
+    /// The rows stay and are written over.
+    fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 }
@@ -85,27 +82,20 @@ impl TextDecoder {
             number: if precise { CacheNumber::Float32 } else { CacheNumber::Float16 },
         };
         let (rotary, deepstack) = (RotaryAngles::new(&text), config.deepstack_count());
-        Ok(Self { layers, norm, head, rotary, config: text, deepstack, arithmetic, kv_shape })
+        let capacity = Capacity { context: text.max_position_embeddings };
+        Ok(Self { layers, norm, head, rotary, config: text, capacity, deepstack, arithmetic, kv_shape })
     }
 
-    /// An empty sequence with room for `capacity` tokens, or for [`LARGEST_START`].
+    /// An empty sequence with room for `capacity` tokens, or for as many as one may begin with.
     pub(super) fn open_sequence(&self, capacity: usize) -> Result<Sequence, EngineError> {
-        self.check_context(capacity)?;
-        let capacity = self.round_up(capacity.clamp(1, LARGEST_START));
+        let capacity = self.capacity.start(capacity)?;
         let cache = KvCache::new(self.kv_shape, capacity).map_err(|reason| self.no_memory(capacity, reason))?;
         Ok(Sequence { cache, len: 0 })
     }
 
     /// Makes room for `count` more tokens.
     pub(super) fn reserve(&self, sequence: &mut Sequence, count: usize) -> Result<(), EngineError> {
-        let needed = sequence.len.saturating_add(count);
-        self.check_context(needed)?;
-        let capacity = sequence.cache.capacity();
-        if needed <= capacity {
-            return Ok(());
-        }
-        // Half as much again: a long answer is moved few times.
-        let larger = self.round_up(needed.max(capacity + capacity / 2));
+        let Some(larger) = self.capacity.larger(sequence.len, count, sequence.cache.capacity())? else { return Ok(()) };
         sequence.cache.grow(larger, sequence.len).map_err(|reason| self.no_memory(larger, reason))
     }
 
@@ -151,15 +141,6 @@ impl TextDecoder {
             linear(&normed, rows, &mut [self.head.product(&mut data)], self.arithmetic);
         }
         Logits { rows, vocab, data }
-    }
-
-    fn check_context(&self, needed: usize) -> Result<(), EngineError> {
-        let limit = self.config.max_position_embeddings;
-        if needed <= limit { Ok(()) } else { Err(EngineError::Context { needed, limit }) }
-    }
-
-    fn round_up(&self, capacity: usize) -> usize {
-        capacity.next_multiple_of(CAPACITY_STEP).min(self.config.max_position_embeddings)
     }
 
     fn no_memory(&self, tokens: usize, reason: io::Error) -> EngineError {

@@ -156,8 +156,8 @@ mod tests {
         (directory, engine, id)
     }
 
-    fn cache(engine: &OrtEngine, id: SequenceId) -> &KvCache {
-        &engine.sequences[&id].cache
+    fn cache(engine: &mut OrtEngine, id: SequenceId) -> &KvCache {
+        &engine.sequences.find(id).unwrap().cache
     }
 
     fn addresses(cache: &KvCache) -> Vec<usize> {
@@ -182,14 +182,14 @@ mod tests {
     fn a_step_writes_its_rows_in_place_and_nothing_else() {
         for precision in [Precision::Fp32, Precision::Fp16] {
             let (_directory, mut engine, id) = engine(precision);
-            let (before, old) = (addresses(cache(&engine, id)), rows(cache(&engine, id)));
-            let capacity = cache(&engine, id).capacity();
+            let (before, old) = (addresses(cache(&mut engine, id)), rows(cache(&mut engine, id)));
+            let capacity = cache(&mut engine, id).capacity();
             for step in 0..10 {
                 engine.decode(id, 7, 20 + step).unwrap();
             }
-            assert_eq!(addresses(cache(&engine, id)), before, "{precision}: the same memory");
-            assert_eq!(cache(&engine, id).capacity(), capacity, "{precision}: no growth");
-            let new = rows(cache(&engine, id));
+            assert_eq!(addresses(cache(&mut engine, id)), before, "{precision}: the same memory");
+            assert_eq!(cache(&mut engine, id).capacity(), capacity, "{precision}: no growth");
+            let new = rows(cache(&mut engine, id));
             for (row, (old, new)) in old.iter().zip(&new).enumerate() {
                 // The new rows are in the buffers that were bound as the past, right behind the old ones.
                 let is_written = (20..30).contains(&(row % capacity));
@@ -202,12 +202,12 @@ mod tests {
     fn growing_moves_every_row_to_its_head() {
         for precision in [Precision::Fp32, Precision::Fp16] {
             let (_directory, mut engine, id) = engine(precision);
-            let old_capacity = cache(&engine, id).capacity();
-            let old = rows(cache(&engine, id));
+            let old_capacity = cache(&mut engine, id).capacity();
+            let old = rows(cache(&mut engine, id));
             let positions: Vec<[i64; 3]> = (20..20 + old_capacity as i64).map(|i| [i; 3]).collect();
             let token_ids = vec![9; old_capacity];
             engine.prefill(id, &Prefill { token_ids: &token_ids, positions: &positions, features: None }).unwrap();
-            let cache = cache(&engine, id);
+            let cache = cache(&mut engine, id);
             assert!(cache.capacity() >= old_capacity + 20);
             let new = rows(cache);
             for (old_head, new_head) in old.chunks(old_capacity).zip(new.chunks(cache.capacity())) {

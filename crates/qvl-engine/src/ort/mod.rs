@@ -8,7 +8,6 @@ mod tensor;
 mod text;
 mod vision;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use self::opener::Opener;
 use self::text::{Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use crate::prefill::{Chunk, check_tokens};
+use crate::sequences::{Sequences, Tokens};
 use crate::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
 
 /// A vision graph that ONNX Runtime runs.
@@ -51,8 +51,7 @@ pub(crate) struct OrtEngine {
     text: TextDecoder,
     /// Opened when the first picture comes: a talk without pictures needs no vision tower in memory.
     vision: Option<VisionEncoder>,
-    sequences: HashMap<SequenceId, Sequence>,
-    next_sequence: u64,
+    sequences: Sequences<Sequence>,
     prefill_chunk: usize,
     load_time: Duration,
 }
@@ -72,16 +71,11 @@ impl OrtEngine {
             embedding,
             text,
             vision: None,
-            sequences: HashMap::new(),
-            next_sequence: 0,
+            sequences: Sequences::new(),
             prefill_chunk: options.prefill_chunk.max(1),
             load_time: started.elapsed(),
         })
     }
-}
-
-fn find(sequences: &mut HashMap<SequenceId, Sequence>, id: SequenceId) -> Result<&mut Sequence, EngineError> {
-    sequences.get_mut(&id).ok_or(EngineError::NoSequence(id))
 }
 
 impl Engine for OrtEngine {
@@ -109,17 +103,13 @@ impl Engine for OrtEngine {
     }
 
     fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {
-        let sequence = self.text.open_sequence(capacity)?;
-        let id = SequenceId(self.next_sequence);
-        self.next_sequence += 1;
-        self.sequences.insert(id, sequence);
-        Ok(id)
+        Ok(self.sequences.open(self.text.open_sequence(capacity)?))
     }
 
     fn prefill(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
         let config = self.package.config();
         prompt.check(config)?;
-        let sequence = find(&mut self.sequences, id)?;
+        let sequence = self.sequences.find(id)?;
         let start = sequence.len();
         self.text.reserve(sequence, prompt.token_ids.len())?;
         let chunks = prompt.chunks(self.prefill_chunk, config);
@@ -132,28 +122,22 @@ impl Engine for OrtEngine {
 
     fn decode(&mut self, id: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
         check_tokens(&[token], self.package.config())?;
-        let sequence = find(&mut self.sequences, id)?;
+        let sequence = self.sequences.find(id)?;
         self.text.reserve(sequence, 1)?;
         let embeds = self.embedding.embed(&[token], &[])?;
         self.text.run(sequence, &embeds, &[[position; 3]])
     }
 
     fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
-        let sequence = find(&mut self.sequences, id)?;
-        let have = sequence.len();
-        if len > have {
-            return Err(EngineError::Truncate { len, have });
-        }
-        sequence.truncate(len);
-        Ok(())
+        self.sequences.truncate(id, len)
     }
 
     fn len(&self, id: SequenceId) -> Option<usize> {
-        self.sequences.get(&id).map(Sequence::len)
+        self.sequences.len(id)
     }
 
     fn close_sequence(&mut self, id: SequenceId) {
-        self.sequences.remove(&id);
+        self.sequences.close(id);
     }
 }
 

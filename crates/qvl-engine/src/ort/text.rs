@@ -11,14 +11,9 @@ use qvl_package::names;
 use super::kv_cache::{KvCache, KvShape};
 use super::opener::{Contract, Opener};
 use super::{provider, tensor, vision};
+use crate::capacity::Capacity;
+use crate::sequences::Tokens;
 use crate::{EngineError, Logits};
-
-/// Capacities are multiples of this many tokens.
-const CAPACITY_STEP: usize = 256;
-
-/// Most tokens that a sequence has room for from the start. Beyond that it grows with what comes: a high limit that an
-/// answer never reaches costs no memory.
-const LARGEST_START: usize = 4096;
 
 /// The text graph.
 pub(super) struct TextDecoder {
@@ -26,8 +21,7 @@ pub(super) struct TextDecoder {
     kv_shape: KvShape,
     /// Allocates the KV caches where the provider works on them.
     kv_allocator: Allocator,
-    /// Most tokens of a sequence.
-    context: usize,
+    capacity: Capacity,
     vocab: usize,
     gives_all_rows: bool,
     prefill_options: RunOptions<NoSelectedOutputs>,
@@ -42,13 +36,13 @@ pub(super) struct Sequence {
     len: usize,
 }
 
-impl Sequence {
-    pub(super) fn len(&self) -> usize {
+impl Tokens for Sequence {
+    fn len(&self) -> usize {
         self.len
     }
 
-    /// Forgets what is behind the first `len` tokens; the rows stay and are written over.
-    pub(super) fn truncate(&mut self, len: usize) {
+    /// The rows stay and are written over.
+    fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 }
@@ -67,7 +61,7 @@ impl TextDecoder {
         Ok(Self {
             kv_shape,
             kv_allocator: kv_allocator(opener, &session),
-            context: config.text.max_position_embeddings,
+            capacity: Capacity { context: config.text.max_position_embeddings },
             vocab: config.text.vocab_size,
             gives_all_rows,
             prefill_options: vision::shrinking().map_err(failed)?,
@@ -81,10 +75,9 @@ impl TextDecoder {
         self.gives_all_rows
     }
 
-    /// An empty sequence with room for `capacity` tokens, or for [`LARGEST_START`].
+    /// An empty sequence with room for `capacity` tokens, or for as many as one may begin with.
     pub(super) fn open_sequence(&self, capacity: usize) -> Result<Sequence, EngineError> {
-        self.check_context(capacity)?;
-        let capacity = self.round_up(capacity.clamp(1, LARGEST_START));
+        let capacity = self.capacity.start(capacity)?;
         let open = || {
             let mut cache = KvCache::new(self.kv_shape, &self.kv_allocator, capacity)?;
             let mut binding = self.session.create_binding()?;
@@ -96,14 +89,7 @@ impl TextDecoder {
 
     /// Makes room for `count` more tokens.
     pub(super) fn reserve(&self, sequence: &mut Sequence, count: usize) -> Result<(), EngineError> {
-        let needed = sequence.len.saturating_add(count);
-        self.check_context(needed)?;
-        let capacity = sequence.cache.capacity();
-        if needed <= capacity {
-            return Ok(());
-        }
-        // Half as much again: a long answer is moved few times, and little is left unused.
-        let larger = self.round_up(needed.max(capacity + capacity / 2));
+        let Some(larger) = self.capacity.larger(sequence.len, count, sequence.cache.capacity())? else { return Ok(()) };
         sequence.cache.grow(&self.kv_allocator, larger, sequence.len, &mut sequence.binding).map_err(failed)
     }
 
@@ -130,15 +116,6 @@ impl TextDecoder {
         }
         sequence.len = total;
         Ok(Logits { rows, vocab, data })
-    }
-
-    fn check_context(&self, needed: usize) -> Result<(), EngineError> {
-        let limit = self.context;
-        if needed <= limit { Ok(()) } else { Err(EngineError::Context { needed, limit }) }
-    }
-
-    fn round_up(&self, capacity: usize) -> usize {
-        capacity.next_multiple_of(CAPACITY_STEP).min(self.context)
     }
 }
 
