@@ -39,6 +39,7 @@ fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Compare(args) => return commands::compare(args),
         Command::Bench(args) => return commands::bench(args),
         Command::Chat(args) => commands::chat(args)?,
+        Command::Serve(args) => commands::serve(args)?,
         Command::Inspect(args) => commands::inspect(args)?,
         Command::Runtime(args) => match &args.command {
             RuntimeCommand::Install => library::install()?,

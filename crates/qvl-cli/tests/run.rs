@@ -59,9 +59,11 @@ fn the_object_has_exactly_its_fields() {
     let mut command = qvl();
     let answer = json(command.arg("run").arg(package.path().join("p")).args(["--prompt", "Hi"]).args(GREEDY));
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let fields = ["text", "token_ids", "prompt_token_ids", "finish_reason", "images", "usage", "timings_ms"];
+    let fields =
+        ["text", "token_ids", "prompt_token_ids", "finish_reason", "images", "usage", "speculation", "timings_ms"];
     assert_eq!(keys(&answer), fields);
     assert_eq!(keys(&answer["usage"]), ["prompt_tokens", "completion_tokens"]);
+    assert_eq!(keys(&answer["speculation"]), ["drafted", "accepted"]);
     assert_eq!(keys(&answer["timings_ms"]), ["load", "vision", "prefill", "decode"]);
     assert_eq!(answer["finish_reason"], "length");
     assert_eq!(answer["images"], json!([]));

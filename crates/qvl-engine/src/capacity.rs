@@ -32,6 +32,11 @@ impl Capacity {
         Ok((needed > capacity).then(|| self.round_up(needed.max(capacity + capacity / 2))))
     }
 
+    /// The room of a copy of `len` tokens, which is made to go on.
+    pub(crate) fn copy(self, len: usize) -> usize {
+        self.round_up((len + len / 2).max(1))
+    }
+
     fn check(self, needed: usize) -> Result<(), EngineError> {
         let limit = self.context;
         if needed <= limit { Ok(()) } else { Err(EngineError::Context { needed, limit }) }
@@ -56,6 +61,7 @@ mod tests {
         assert_eq!(capacity.larger(4000, 97, 4096).unwrap(), Some(6144));
         assert_eq!(capacity.larger(6144, 1, 9_216).unwrap(), None);
         assert_eq!(capacity.larger(9_216, 1, 9_216).unwrap(), Some(10_000));
+        assert_eq!([0, 300, 9_000].map(|len| capacity.copy(len)), [256, 512, 10_000]);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use qvl_checkpoint::{Config, Grid};
 
-use crate::{EngineError, Features, Logits, Prefill, SequenceId};
+use crate::{DecodeStep, EngineError, Features, Logits, Prefill, SequenceId};
 
 /// Something that can run a package.
 ///
@@ -40,11 +40,33 @@ pub trait Engine: Send {
     /// If the prompt is empty, does not fit the context, or is not [consistent](Prefill).
     fn prefill(&mut self, sequence: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError>;
 
+    /// As [`prefill`](Self::prefill), with a row of logits for each token of the prompt, whatever the package gives: what
+    /// drafts are verified with. A row takes four bytes for each token of the vocabulary.
+    ///
+    /// # Errors
+    /// As [`prefill`](Self::prefill); [`EngineError::OnlyLastRow`] where [`gives_all_rows`](Self::gives_all_rows) is false.
+    fn prefill_all(&mut self, sequence: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError>;
+
+    /// Whether [`prefill_all`](Self::prefill_all) works on this package.
+    fn gives_all_rows(&self) -> bool;
+
     /// Appends one token at `position`, on all three axes, and returns the logits of the next.
     ///
     /// # Errors
     /// If the context is full or the token is not of the vocabulary.
     fn decode(&mut self, sequence: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError>;
+
+    /// Appends one token to each of several sequences. Row i of the logits is for the token after that of step i.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode) for any of the steps, or if two of them are of one sequence. No sequence has changed then.
+    fn decode_batch(&mut self, steps: &[DecodeStep]) -> Result<Logits, EngineError>;
+
+    /// Opens a sequence that holds a copy of the first `len` tokens of another.
+    ///
+    /// # Errors
+    /// If the other holds fewer, or the memory for the copy is not there.
+    fn fork(&mut self, sequence: SequenceId, len: usize) -> Result<SequenceId, EngineError>;
 
     /// Forgets all but the first `len` tokens.
     ///
@@ -54,6 +76,12 @@ pub trait Engine: Send {
 
     /// Number of tokens that a sequence holds; `None` if there is no such sequence.
     fn len(&self, sequence: SequenceId) -> Option<usize>;
+
+    /// Bytes of memory that a sequence's keys and values take; `None` if there is no such sequence.
+    fn sequence_bytes(&self, sequence: SequenceId) -> Option<usize>;
+
+    /// Bytes of keys and values of a token, all layers together.
+    fn bytes_per_token(&self) -> usize;
 
     /// Closes a sequence and frees its memory. Does nothing if there is no such sequence.
     fn close_sequence(&mut self, sequence: SequenceId);

@@ -71,6 +71,9 @@ pub enum EngineError {
     /// The engine ort was asked to compute in single precision.
     #[error("the engine ort computes as the package's graphs say; use --engine cpu for --precise")]
     PreciseOrt,
+    /// The engine ort was asked to keep keys and values in another type.
+    #[error("the engine ort keeps keys and values as the package's graphs say; use --engine cpu for --kv-cache")]
+    KvCacheOrt,
     /// The threads do not start.
     #[error("{threads} threads could not be started: {reason}; use fewer with --threads")]
     Threads {
@@ -132,6 +135,15 @@ pub enum EngineError {
     /// There is no such sequence.
     #[error("there is no sequence {0}; it was closed, or belongs to another engine")]
     NoSequence(SequenceId),
+    /// Two steps of a batch are of one sequence.
+    #[error("the sequence {0} is in the batch twice; a step appends one token to each sequence")]
+    TwiceInBatch(SequenceId),
+    /// The graph gives logits for the last position only.
+    #[error(
+        "the package's text graph gives logits for a prompt's last position only; export the checkpoint with \
+         --all-logits, or use --engine cpu"
+    )]
+    OnlyLastRow,
     /// The context is too short.
     #[error("{needed} tokens do not fit the model's context of {limit}; shorten the prompt or use smaller pictures")]
     Context {
@@ -179,6 +191,14 @@ pub enum EngineError {
     #[error("a sequence of {have} tokens cannot be truncated to {len}")]
     Truncate {
         /// Tokens to keep.
+        len: usize,
+        /// Tokens that the sequence holds.
+        have: usize,
+    },
+    /// A copy cannot hold more than the sequence does.
+    #[error("a sequence of {have} tokens has no first {len} to copy")]
+    Fork {
+        /// Tokens to copy.
         len: usize,
         /// Tokens that the sequence holds.
         have: usize,

@@ -16,15 +16,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What is exact
+//!
+//! On the engine `cpu` the logits of a token depend on the tokens before it, their positions and features, and on nothing
+//! else: they are the same bits with any number of threads, however a prompt is [cut](EngineOptions::prefill_chunk), alone or
+//! [among other sequences](Engine::decode_batch), as a row of a [draft](Engine::prefill_all) or step by step, and after a
+//! [truncation](Engine::truncate) or in a [fork](Engine::fork). Another machine may have other instructions, which round
+//! differently.
+//!
+//! What it computes is that of the package's graphs but for rounding in single precision if it is
+//! [precise](EngineOptions::precise) and keeps keys and values in [`KvPrecision::F32`]. Otherwise activations are rounded to
+//! int8 where they meet weights in blocks, as ONNX Runtime rounds them too, and keys and values to half precision, or to int8
+//! if that is asked for.
+//!
+//! On the engine `ort` the library chooses for each run how it sums: the same history may give logits that differ in their
+//! last digits if it came about in other pieces. A batch is decoded sequence by sequence there, and so equals that.
+//!
 //! ONNX Runtime is loaded as a shared library when the first engine `ort` is opened; [`runtime`] finds and installs it.
 
 mod capacity;
 mod choice;
 mod cpu;
+mod decode_step;
 mod device;
 mod engine;
 mod error;
 mod features;
+mod kv_precision;
 mod logits;
 mod options;
 mod ort;
@@ -36,10 +54,12 @@ mod sequences;
 mod vision;
 
 pub use choice::{EngineChoice, UnknownEngine};
+pub use decode_step::DecodeStep;
 pub use device::{Device, UnknownDevice};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use features::Features;
+pub use kv_precision::{KvPrecision, UnknownKvPrecision};
 pub use logits::Logits;
 pub use options::EngineOptions;
 pub use prefill::Prefill;

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::thread;
 
-use crate::{Device, EngineChoice};
+use crate::{Device, EngineChoice, KvPrecision};
 
 /// How an engine runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,10 @@ pub struct EngineOptions {
     /// What the engine `ort` runs the graphs on.
     pub device: Device,
     /// Whether the engine `cpu` computes in single precision throughout. Otherwise it rounds activations to int8 before
-    /// they meet weights in blocks, unless the package was exported not to, and keeps keys and values in half precision.
+    /// they meet weights in blocks, unless the package was exported not to.
     pub precise: bool,
+    /// What the engine `cpu` keeps keys and values in.
+    pub kv_cache: KvPrecision,
     /// Threads for the work on the processor; `None` for one on each core that the process may use.
     pub threads: Option<usize>,
     /// The ONNX Runtime library; `None` to [search](crate::runtime) for it.
@@ -27,6 +29,7 @@ impl Default for EngineOptions {
             engine: EngineChoice::default(),
             device: Device::default(),
             precise: false,
+            kv_cache: KvPrecision::default(),
             threads: None,
             ort_library: None,
             prefill_chunk: 512,

@@ -38,6 +38,33 @@ impl<S: Tokens> Sequences<S> {
         self.open.get_mut(&id).ok_or(EngineError::NoSequence(id))
     }
 
+    /// The sequences `ids`, in this order; none may be named twice.
+    pub(crate) fn find_all(&mut self, ids: &[SequenceId]) -> Result<Vec<&mut S>, EngineError> {
+        let mut places = HashMap::new();
+        for (place, &id) in ids.iter().enumerate() {
+            self.find(id)?;
+            if places.insert(id, place).is_some() {
+                return Err(EngineError::TwiceInBatch(id));
+            }
+        }
+        let found = self.open.iter_mut().filter_map(|(id, sequence)| Some((*places.get(id)?, sequence)));
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|(place, _)| *place);
+        Ok(found.into_iter().map(|(_, sequence)| sequence).collect())
+    }
+
+    /// The sequence `id`, of which the first `len` tokens are to be copied.
+    pub(crate) fn find_to_fork(&self, id: SequenceId, len: usize) -> Result<&S, EngineError> {
+        let sequence = self.get(id).ok_or(EngineError::NoSequence(id))?;
+        let have = sequence.len();
+        if len > have { Err(EngineError::Fork { len, have }) } else { Ok(sequence) }
+    }
+
+    /// The sequence `id`, if there is one.
+    pub(crate) fn get(&self, id: SequenceId) -> Option<&S> {
+        self.open.get(&id)
+    }
+
     /// As [`Engine::truncate`](crate::Engine::truncate).
     pub(crate) fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
         let sequence = self.find(id)?;
@@ -51,7 +78,7 @@ impl<S: Tokens> Sequences<S> {
 
     /// As [`Engine::len`](crate::Engine::len).
     pub(crate) fn len(&self, id: SequenceId) -> Option<usize> {
-        self.open.get(&id).map(S::len)
+        self.get(id).map(S::len)
     }
 
     /// As [`Engine::close_sequence`](crate::Engine::close_sequence).

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::{REFERENCE, cosine, difference, options, options_of};
-use qvl_engine::{Device, EngineChoice, EngineOptions, Prefill};
+use qvl_engine::{Device, EngineChoice, EngineOptions, KvPrecision, Prefill};
 use qvl_export::{ExportOptions, NoProgress, Precision};
 use qvl_package::PackageDir;
 
@@ -153,5 +153,9 @@ fn what_an_engine_cannot_do_is_said() {
     assert_eq!(
         error(EngineOptions { precise: true, ..options() }),
         "the engine ort computes as the package's graphs say; use --engine cpu for --precise"
+    );
+    assert_eq!(
+        error(EngineOptions { kv_cache: KvPrecision::Int8, ..options() }),
+        "the engine ort keeps keys and values as the package's graphs say; use --engine cpu for --kv-cache"
     );
 }

@@ -6,71 +6,25 @@
 //! a result depends neither on the number of threads nor on the rows that are computed beside it.
 
 mod block;
+mod element;
+mod int8_block;
 mod partial;
 mod pieces;
 #[cfg(test)]
 mod plain;
 mod stretch;
 
-use half::f16;
-
-use crate::lanes::{Lanes, Unit};
+use crate::lanes::Unit;
+pub use element::CacheElement;
+pub use int8_block::Int8Block;
 use pieces::{Attention, Lines, Seen};
-
-/// A number of the KV cache, [`f32`] or [`half::f16`].
-pub trait CacheElement: Widen + Copy + Send + Sync {
-    /// As float32.
-    fn to_f32(self) -> f32;
-    /// Rounded to the nearest.
-    fn from_f32(value: f32) -> Self;
-}
-
-/// What vectors of float32 are loaded from.
-///
-/// It is public in name only, since a supertrait must be.
-pub trait Widen: Sized {
-    /// The first numbers of `from` in a vector.
-    fn load<V: Lanes>(from: &[Self]) -> V;
-}
-
-impl CacheElement for f32 {
-    fn to_f32(self) -> f32 {
-        self
-    }
-    fn from_f32(value: f32) -> Self {
-        value
-    }
-}
-
-impl Widen for f32 {
-    #[inline(always)]
-    fn load<V: Lanes>(from: &[Self]) -> V {
-        V::load(from)
-    }
-}
-
-impl CacheElement for f16 {
-    fn to_f32(self) -> f32 {
-        self.to_f32()
-    }
-    fn from_f32(value: f32) -> Self {
-        f16::from_f32(value)
-    }
-}
-
-impl Widen for f16 {
-    #[inline(always)]
-    fn load<V: Lanes>(from: &[Self]) -> V {
-        V::load_f16(from)
-    }
-}
 
 /// Keys and values of one layer.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyValues<'a, T> {
-    /// [heads, capacity, head size].
+    /// [heads, capacity, elements of a head].
     pub keys: &'a [T],
-    /// [heads, capacity, head size].
+    /// [heads, capacity, elements of a head].
     pub values: &'a [T],
     /// Key-value heads.
     pub heads: usize,
@@ -101,7 +55,7 @@ pub fn attend_causal<T: CacheElement>(
     causal(Unit::best(), query, query_heads, cache, past).run(m, out);
 }
 
-fn causal<'a, T>(
+fn causal<'a, T: CacheElement>(
     unit: Unit,
     query: &'a [f32],
     query_heads: usize,
@@ -109,7 +63,8 @@ fn causal<'a, T>(
     past: usize,
 ) -> Attention<'a, T> {
     let KeyValues { keys, values, heads, capacity, head_size } = *cache;
-    let lines = |data| Lines { data, head_stride: capacity * head_size, stride: head_size };
+    let count = T::count(head_size);
+    let lines = |data| Lines { data, head_stride: capacity * count, stride: count };
     Attention {
         unit,
         query,
@@ -124,12 +79,19 @@ fn causal<'a, T>(
 }
 
 #[track_caller]
-fn check_causal<T>(query: &[f32], m: usize, query_heads: usize, cache: &KeyValues<'_, T>, past: usize, out: &[f32]) {
+fn check_causal<T: CacheElement>(
+    query: &[f32],
+    m: usize,
+    query_heads: usize,
+    cache: &KeyValues<'_, T>,
+    past: usize,
+    out: &[f32],
+) {
     let KeyValues { keys, values, heads, capacity, head_size } = *cache;
     assert!(head_size > 0, "heads of no size");
     assert_eq!(query.len(), m * query_heads * head_size, "queries");
     assert_eq!(out.len(), query.len(), "output");
-    assert!(keys.len() == heads * capacity * head_size && values.len() == keys.len(), "cache");
+    assert!(keys.len() == heads * capacity * T::count(head_size) && values.len() == keys.len(), "cache");
     assert!(past + m <= capacity, "{past} and {m} positions in a cache for {capacity}");
     assert!(heads > 0 && query_heads.is_multiple_of(heads), "{query_heads} query heads on {heads}");
 }

@@ -40,6 +40,8 @@ pub trait Lanes: Copy {
     fn load(from: &[f32]) -> Self;
     /// The first [`Lanes::COUNT`] of `from`, widened.
     fn load_f16(from: &[f16]) -> Self;
+    /// The first [`Lanes::COUNT`] of `from`, as float32.
+    fn load_i8(from: &[i8]) -> Self;
     /// Writes the lanes to the beginning of `to`.
     fn store(self, to: &mut [f32]);
     /// `self` + `other`.
@@ -185,6 +187,7 @@ mod tests {
         fn run<V: Lanes>(self) -> Self::Output {
             let (a, b) = (V::load(self.0), V::load(self.1));
             let halves: Vec<f16> = self.0.iter().map(|x| f16::from_f32(*x)).collect();
+            let codes: Vec<i8> = self.1.iter().map(|x| *x as i8).collect();
             let vectors = [
                 a.add(b),
                 a.sub(b),
@@ -196,6 +199,7 @@ mod tests {
                 a.round(),
                 a.scale(b.round()),
                 V::load_f16(&halves),
+                V::load_i8(&codes),
             ];
             let mut results: Vec<Vec<f32>> = Vec::new();
             for vector in vectors {
@@ -223,24 +227,24 @@ mod tests {
         for unit in Unit::available() {
             let results = unit.run(Everything(&a, &b));
             for (lane, (&a, &b)) in a.iter().zip(&b).take(results[0].len()).enumerate() {
-                let found: Vec<f32> = results[..10].iter().map(|result| result[lane]).collect();
+                let found: Vec<f32> = results[..11].iter().map(|result| result[lane]).collect();
                 let (larger, smaller) = (a.max(b), a.min(b));
                 let scaled = a * 2.0_f32.powf(b);
                 let round = a.round_ties_even();
                 assert_eq!(
                     found,
-                    [a + b, a - b, a * b, a / b, a * b + a, larger, smaller, round, scaled, a],
+                    [a + b, a - b, a * b, a / b, a * b + a, larger, smaller, round, scaled, a, b],
                     "{unit:?}"
                 );
             }
-            let interleaved = &results[11];
+            let interleaved = &results[12];
             for (at, found) in interleaved.iter().enumerate() {
                 let (p, line) = (at / (LINES + 1), at % (LINES + 1));
                 assert_eq!(*found, if line < LINES { a[p] + b[line] } else { 0.5 }, "{unit:?}");
             }
-            let lanes = &a[..results[10][2] as usize];
+            let lanes = &a[..results[11][2] as usize];
             let largest = lanes.iter().copied().fold(f32::MIN, f32::max);
-            assert_eq!(results[10][..2], [lanes.iter().sum(), largest], "{unit:?}");
+            assert_eq!(results[11][..2], [lanes.iter().sum(), largest], "{unit:?}");
         }
     }
 

@@ -148,6 +148,19 @@ pub struct Prompt {
     pub text: String,
 }
 
+impl Prompt {
+    /// A prompt of text alone, without template: every token is at its own index on all axes.
+    ///
+    /// `token_ids` are taken as they are; placeholders among them would have no picture to stand for.
+    #[must_use]
+    pub fn from_tokens(token_ids: Vec<u32>, text: String) -> Prompt {
+        let token_types = vec![TokenType::Text; token_ids.len()];
+        let positions = (0..).take(token_ids.len()).map(|index| [index; 3]).collect();
+        let (pixel_values, grids, media) = (Vec::new(), Vec::new(), Vec::new());
+        Prompt { token_ids, token_types, positions, rope_delta: 0, pixel_values, grids, media, text }
+    }
+}
+
 /// What a placeholder of the template grows to.
 #[derive(Clone, Debug)]
 pub(crate) enum Expansion {

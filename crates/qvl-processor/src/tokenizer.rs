@@ -200,6 +200,11 @@ impl Tokenizer {
         self.controls.iter().map(|(text, control)| (text.as_str(), control.special))
     }
 
+    /// The ids of all control tokens, special or not, in no order.
+    pub fn control_ids(&self) -> impl Iterator<Item = u32> {
+        self.controls.values().map(|control| control.id)
+    }
+
     /// The id of a token by its text: a control token, or an entry of the vocabulary in its byte-level spelling.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         let control = self.controls.get(token).map(|control| control.id);

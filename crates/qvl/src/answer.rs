@@ -6,6 +6,8 @@ use qvl_checkpoint::Grid;
 use qvl_processor::{MediaInfo, Prompt};
 use serde::{Serialize, Serializer};
 
+use crate::prompt_lookup::Speculation;
+
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,6 +35,8 @@ pub struct Answer {
     pub images: Vec<ImageInfo>,
     /// Token counts.
     pub usage: Usage,
+    /// What prompt lookup did.
+    pub speculation: Speculation,
     /// Durations.
     #[serde(rename = "timings_ms")]
     pub timings: Timings,

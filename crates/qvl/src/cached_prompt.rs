@@ -15,6 +15,13 @@ pub(crate) struct CachedToken {
     pub(crate) picture: Option<VisionKey>,
 }
 
+impl CachedToken {
+    /// A token of text, at the same position on all axes.
+    pub(crate) fn text(id: u32, position: i64) -> Self {
+        Self { id, position: [position; 3], picture: None }
+    }
+}
+
 /// A prompt's tokens as the KV cache will hold them, and where its pictures are.
 #[derive(Debug)]
 pub(crate) struct PromptLayout {
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn a_generated_placeholder_is_no_picture() {
         let mut old = layout(&[1], &[]).unwrap().tokens;
-        old.extend((1..3).map(|position| CachedToken { id: PICTURE, position: [position; 3], picture: None }));
+        old.extend((1..3).map(|position| CachedToken::text(PICTURE, position)));
         assert_eq!(layout(&[1, PICTURE, PICTURE, 2], &[7]).unwrap().common_prefix(&old), 1);
     }
 

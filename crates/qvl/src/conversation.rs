@@ -63,6 +63,17 @@ impl<'p> Conversation<'p> {
         self.media.clear();
     }
 
+    /// Takes the last question and its answer back; false if there is none. The next question goes on from the turn
+    /// before, whose keys and values are still there.
+    pub fn undo(&mut self) -> bool {
+        let Some(last) = self.messages.iter().rposition(|message| message.role == Role::User) else { return false };
+        self.messages.truncate(last);
+        let parts = self.messages.iter().flat_map(|message| &message.content);
+        let media = parts.filter(|part| matches!(part, Part::Image(_) | Part::Video(_))).count();
+        self.media.truncate(media);
+        true
+    }
+
     /// Asks the next question and adds it, with its answer, to the conversation.
     ///
     /// An answer that was cancelled is added as far as it came. If that is nowhere, and after an error, the conversation

@@ -11,6 +11,7 @@ use qvl_processor::{ImageError, ProcessorError};
 
 use crate::cached_prompt::LayoutError;
 use crate::generation::GenerationConfigError;
+use crate::grammar::GrammarError;
 use crate::sampler::SampleError;
 
 /// Why a package could not be opened or a question not be answered.
@@ -82,6 +83,9 @@ pub enum Error {
     /// A setting of the generation is out of range, or its file is broken.
     #[error(transparent)]
     GenerationConfig(#[from] GenerationConfigError),
+    /// The answer could not keep to its grammar.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
     /// The logits are broken.
     #[error(transparent)]
     Sample(#[from] SampleError),
@@ -99,6 +103,14 @@ pub enum Error {
         /// `max_position_embeddings` of the model.
         context: usize,
     },
+    /// The thread of a service does not start.
+    #[error(
+        "the thread that runs the model could not be started: {0}; end other programs, or raise the limit of threads"
+    )]
+    ServiceThread(std::io::Error),
+    /// The thread of a service ended before its time.
+    #[error("the thread that runs the model has ended; this is a defect of qvl, please report it, and start it again")]
+    ServiceEnded,
 }
 
 impl Error {

@@ -3,12 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use qvl_engine::{Engine, Features};
+use qvl_engine::{Engine, Features, Logits};
 use qvl_processor::Prompt;
 
 use crate::cancel::CancelFlag;
 use crate::error::Error;
-use crate::prompt_pass::Prefilled;
 use crate::sequence::Sequence;
 
 /// Receives the logits after a number of forced tokens; breaking off ends the decoding.
@@ -29,14 +28,20 @@ pub(crate) struct ForcedDecoding<'a> {
 }
 
 impl<'a> ForcedDecoding<'a> {
-    /// Goes on after `prompt`, which `sequence` holds.
-    pub(crate) fn new(engine: &'a mut dyn Engine, sequence: Sequence, prompt: &Prompt, prefilled: Prefilled) -> Self {
-        let logits = prefilled.logits.last().to_vec();
+    /// Goes on after `prompt`, which `sequence` holds, and whose last logits and features are given.
+    pub(crate) fn new(
+        engine: &'a mut dyn Engine,
+        sequence: Sequence,
+        prompt: &Prompt,
+        logits: &Logits,
+        features: Vec<Arc<Features>>,
+    ) -> Self {
+        let logits = logits.last().to_vec();
         let prompt_tokens = prompt.token_ids.len();
         Self {
             engine,
             sequence,
-            features: prefilled.features,
+            features,
             prompt_tokens,
             forced_tokens: 0,
             // Text goes on one position after the greatest of the prompt on any axis (SPEC §6).

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::sampler::Sampling;
+
 /// The file in a checkpoint or a package that holds the model's own defaults.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
 
@@ -12,53 +14,6 @@ pub const DEFAULT_MAX_NEW_TOKENS: usize = 1024;
 
 /// A generation config is a page of JSON; anything larger is not one.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// How the next token is chosen from the logits.
-///
-/// The steps run in the order of `transformers`: repetition penalty, (presence penalty,) temperature, top-k,
-/// top-p, min-p (`reference/SPEC.md §7`).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sampling {
-    /// Draw from the distribution; false takes the most likely token (greedy).
-    pub do_sample: bool,
-    /// Divides the logits; 0 is greedy.
-    pub temperature: f32,
-    /// Keeps the `top_k` most likely tokens (and those that tie with the last of them); 0 keeps all.
-    pub top_k: usize,
-    /// Keeps the smallest set of tokens whose probabilities sum to at least this; 1 keeps all.
-    pub top_p: f32,
-    /// Drops tokens less likely than this times the most likely one; 0 drops none.
-    pub min_p: f32,
-    /// Divides positive and multiplies negative logits of all tokens seen, prompt included; 1 changes nothing.
-    pub repetition_penalty: f32,
-    /// Subtracted from the logits of tokens already in the answer; 0 changes nothing.
-    pub presence_penalty: f32,
-    /// Makes a sampled answer repeatable; none draws a new seed for every answer.
-    pub seed: Option<u64>,
-}
-
-impl Default for Sampling {
-    /// What `transformers` does when the file says nothing: greedy, and 50 candidates if sampling is turned on.
-    fn default() -> Self {
-        Self {
-            do_sample: false,
-            temperature: 1.0,
-            top_k: 50,
-            top_p: 1.0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-            presence_penalty: 0.0,
-            seed: None,
-        }
-    }
-}
-
-impl Sampling {
-    /// Whether the most likely token is taken without a draw.
-    pub fn is_greedy(&self) -> bool {
-        !self.do_sample || self.temperature == 0.0
-    }
-}
 
 /// Everything that decides how an answer is generated and where it ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +28,10 @@ pub struct GenerationConfig {
     pub ignore_eos: bool,
     /// Texts that end the answer; the text is cut before the first of them.
     pub stop: Vec<String>,
+    /// Guess tokens that followed the same ones before and verify several at once: a greedy answer comes sooner where it
+    /// quotes the prompt or repeats itself, and is the same. Only where the engine gives logits for all rows; with ONNX
+    /// Runtime, whose last bits depend on the number of rows, two tokens that are equally likely may change places.
+    pub prompt_lookup: bool,
 }
 
 impl Default for GenerationConfig {
@@ -83,6 +42,7 @@ impl Default for GenerationConfig {
             eos_token_ids: Vec::new(),
             ignore_eos: false,
             stop: Vec::new(),
+            prompt_lookup: true,
         }
     }
 }
@@ -159,7 +119,7 @@ impl GenerationConfig {
                 min_p: file.min_p.unwrap_or(defaults.min_p),
                 repetition_penalty: file.repetition_penalty.unwrap_or(defaults.repetition_penalty),
                 presence_penalty: file.presence_penalty.unwrap_or(defaults.presence_penalty),
-                seed: None,
+                ..defaults
             },
             max_new_tokens: file.max_new_tokens.unwrap_or(DEFAULT_MAX_NEW_TOKENS),
             eos_token_ids: file.eos_token_id.map(EosIds::into_list).unwrap_or_default(),
@@ -174,22 +134,7 @@ impl GenerationConfig {
     /// # Errors
     /// Names the first setting that is out of its range, and the range.
     pub fn validate(&self) -> Result<(), GenerationConfigError> {
-        let s = &self.sampling;
-        check("temperature", s.temperature, "a number from 0 to 100", (0.0..=100.0).contains(&s.temperature))?;
-        check("top_p", s.top_p, "above 0 and at most 1", s.top_p > 0.0 && s.top_p <= 1.0)?;
-        check("min_p", s.min_p, "from 0 to 1", (0.0..=1.0).contains(&s.min_p))?;
-        check(
-            "repetition_penalty",
-            s.repetition_penalty,
-            "above 0 and at most 100",
-            s.repetition_penalty > 0.0 && s.repetition_penalty <= 100.0,
-        )?;
-        check(
-            "presence_penalty",
-            s.presence_penalty,
-            "from -100 to 100",
-            (-100.0..=100.0).contains(&s.presence_penalty),
-        )?;
+        self.sampling.validate()?;
         check("max_new_tokens", self.max_new_tokens, "at least 1", self.max_new_tokens > 0)?;
         if self.stop.iter().any(String::is_empty) {
             return Err(GenerationConfigError::EmptyStop);
@@ -198,7 +143,8 @@ impl GenerationConfig {
     }
 }
 
-fn check(
+/// An error that names the setting, its value and its range, unless it `holds`.
+pub(crate) fn check(
     name: &'static str,
     value: impl ToString,
     range: &'static str,
@@ -286,9 +232,17 @@ mod tests {
             assert_eq!(GenerationConfig::from_json(json).unwrap_err().to_string(), message);
         }
         assert!(GenerationConfig::from_json(r#"{"top_k": -1}"#).is_err());
-        let mut config = GenerationConfig::default();
-        config.sampling.temperature = f32::NAN;
-        assert!(config.validate().is_err());
+        let sampled = |sampling| GenerationConfig { sampling, ..GenerationConfig::default() };
+        for (sampling, name) in [
+            (Sampling { temperature: f32::NAN, ..Sampling::default() }, "temperature"),
+            (Sampling { presence_penalty: f32::NAN, ..Sampling::default() }, "presence_penalty"),
+            (Sampling { frequency_penalty: 100.5, ..Sampling::default() }, "frequency_penalty"),
+            (Sampling { logit_bias: vec![(0, 100.0), (1, -100.5)], ..Sampling::default() }, "logit_bias"),
+            (Sampling { logit_bias: vec![(0, f32::NAN)], ..Sampling::default() }, "logit_bias"),
+        ] {
+            let message = sampled(sampling).validate().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{name} is ")), "{message}");
+        }
         let stop = GenerationConfig { stop: vec![String::new()], ..GenerationConfig::default() };
         assert!(matches!(stop.validate(), Err(GenerationConfigError::EmptyStop)));
     }

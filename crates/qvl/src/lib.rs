@@ -21,28 +21,38 @@
 //! ```
 
 mod answer;
+mod answer_state;
 pub mod bench;
 mod cached_prompt;
 mod calibration;
 mod cancel;
 pub mod compare;
 mod conversation;
+mod decoding;
 mod embedded;
 mod error;
 pub mod eval;
 mod forced;
 mod generate;
 mod generation;
+mod grammar;
 pub mod inspect;
 pub mod media;
 mod open;
 mod pipeline;
+mod prompt_lookup;
 mod prompt_pass;
+mod reasoning;
 mod sampler;
 mod sequence;
+pub mod service;
 mod stop;
 mod stream;
+#[cfg(test)]
+mod test_engine;
 mod text_stream;
+mod token_logprobs;
+mod tool_calls;
 mod vision_cache;
 
 pub use answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
@@ -54,12 +64,19 @@ pub use embedded::EmbeddedCheckpoint;
 pub use error::Error;
 pub use forced::OnLogits;
 pub use generate::OnText;
-pub use generation::{DEFAULT_MAX_NEW_TOKENS, GENERATION_CONFIG, GenerationConfig, GenerationConfigError, Sampling};
+pub use generation::{DEFAULT_MAX_NEW_TOKENS, GENERATION_CONFIG, GenerationConfig, GenerationConfigError};
+pub use grammar::{Constraint, Grammar, GrammarCompiler, GrammarError, Tool, ToolChoice};
 pub use open::{CachedExport, Located, default_precision, locate_package};
 pub use pipeline::{Pipeline, Request};
-pub use qvl_engine::{Device, EngineChoice, EngineError, EngineOptions, runtime};
+pub use prompt_lookup::Speculation;
+pub use qvl_engine::{Device, EngineChoice, EngineError, EngineOptions, KvPrecision, runtime};
 pub use qvl_package::{Graph, PackageDir};
-pub use qvl_processor::{Media, Message, Part, PixelBudget, Processor, PromptOptions, Role};
-pub use sampler::{SampleError, Sampler, SeenTokens};
+pub use qvl_processor::{
+    Media, Message, Part, PixelBudget, Processor, ProcessorError, Prompt, PromptOptions, Role, Tokenizer, ToolCall,
+};
+pub use reasoning::{Reasoning, ReasoningPiece};
+pub use sampler::{SampleError, Sampler, Sampling, SeenTokens};
 pub use stop::StopMatcher;
 pub use stream::Utf8Stream;
+pub use token_logprobs::{MAX_TOP_LOGPROBS, TokenLogprobs};
+pub use tool_calls::{ToolCallEvent, ToolCallParser, parse_tool_calls};

@@ -1,10 +1,13 @@
-//! Pictures and videos from files.
+//! Pictures and videos from files and from bytes.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use qvl_processor::{ImageError, ImageLimits, Media, Rgb8, VideoMeta, decode_frames, decode_image, frames_to_video};
+use qvl_processor::Media;
+pub use qvl_processor::{
+    ImageError, ImageLimits, Rgb8, VideoMeta, VideoOptions, decode_frames, decode_image, frames_to_video,
+};
 
 use crate::error::Error;
 

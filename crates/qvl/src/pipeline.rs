@@ -1,6 +1,7 @@
 //! A model that is ready to answer.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use qvl_checkpoint::Config;
@@ -9,6 +10,7 @@ use qvl_package::PackageDir;
 use qvl_processor::{Media, Message, Processor, Prompt, PromptOptions};
 
 use crate::answer::{Answer, Timings, timed};
+use crate::cached_prompt::PromptLayout;
 use crate::cancel::CancelFlag;
 use crate::conversation::Conversation;
 use crate::error::Error;
@@ -23,7 +25,7 @@ use crate::vision_cache::VisionCache;
 const VISION_CACHE_BYTES: usize = 512 << 20;
 
 /// Room that a new sequence has for the answer; it grows when the answer is longer.
-const FIRST_ANSWER_TOKENS: usize = 1024;
+pub(crate) const FIRST_ANSWER_TOKENS: usize = 1024;
 
 /// One question, with all that came before it.
 #[derive(Debug)]
@@ -43,10 +45,10 @@ pub struct Request<'a> {
 /// A package that is loaded: processor, engine and the model's own generation settings.
 pub struct Pipeline {
     pub(crate) engine: Box<dyn Engine>,
-    processor: Processor,
+    pub(crate) processor: Arc<Processor>,
     defaults: GenerationConfig,
-    vision: VisionCache,
-    prefill_chunk: usize,
+    pub(crate) vision: VisionCache,
+    pub(crate) prefill_chunk: usize,
     /// Opening everything but the engine, which counts its own.
     load: Duration,
 }
@@ -66,7 +68,7 @@ impl Pipeline {
     /// If one of its files is not usable, or the engine cannot start.
     pub fn load(package: &PackageDir, options: &EngineOptions) -> Result<Self, Error> {
         let start = Instant::now();
-        let processor = Processor::open(package.path())?;
+        let processor = Arc::new(Processor::open(package.path())?);
         let mut defaults = GenerationConfig::read(package.path())?;
         let load = start.elapsed();
         if defaults.eos_token_ids.is_empty() {
@@ -96,6 +98,11 @@ impl Pipeline {
     /// Tokenizer, template and pictures.
     pub fn processor(&self) -> &Processor {
         &self.processor
+    }
+
+    /// Keeps the vision features of the pictures used last up to this many bytes; without a call, up to 512 MiB.
+    pub fn set_vision_cache_bytes(&mut self, bytes: usize) {
+        self.vision.set_limit(bytes);
     }
 
     /// Answers one request; `on_text` gets the text while it is generated.
@@ -144,7 +151,7 @@ impl Pipeline {
             prefill_chunk: self.prefill_chunk,
             timings,
         };
-        let mut answer = generation.run(sequence, &prompt, on_text)?;
+        let mut answer = generation.run(sequence, prompt, on_text)?;
         answer.timings.load = self.load + self.engine.load_time();
         Ok(answer)
     }
@@ -184,11 +191,11 @@ impl Pipeline {
     ) -> Result<Option<ForcedDecoding<'_>>, Error> {
         let room = answer_limit(self.config(), prompt, tokens.min(FIRST_ANSWER_TOKENS))?;
         let engine = self.engine.as_mut();
+        let layout = PromptLayout::new(prompt, engine.config())?;
         let mut sequence = Sequence::open(engine, prompt.token_ids.len() + room)?;
-        let prefill_chunk = self.prefill_chunk;
-        let mut pass = PromptPass { engine: &mut *engine, vision: &mut self.vision, cancel, prefill_chunk };
-        match pass.run(&mut sequence, prompt) {
-            Ok(Some(prefilled)) => Ok(Some(ForcedDecoding::new(engine, sequence, prompt, prefilled))),
+        let mut pass = PromptPass::new(layout, prompt.pixel_values.clone(), Timings::default());
+        match pass.complete(engine, &mut self.vision, &mut sequence, self.prefill_chunk, cancel) {
+            Ok(Some(logits)) => Ok(Some(ForcedDecoding::new(engine, sequence, prompt, &logits, pass.into_features()))),
             other => {
                 sequence.close(engine);
                 other.map(|_| None)

@@ -2,102 +2,133 @@
 
 use std::sync::Arc;
 
-use qvl_engine::{Engine, Features, Logits};
-use qvl_processor::Prompt;
+use qvl_engine::{Engine, EngineError, Features, Logits};
 
+use crate::answer::{Timings, timed};
 use crate::cached_prompt::PromptLayout;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
 use crate::sequence::{Sequence, features_for};
 use crate::vision_cache::VisionCache;
 
-/// Encodes pictures and prefills tokens, and stops between two pieces of that when asked to.
-pub(crate) struct PromptPass<'a> {
-    pub(crate) engine: &'a mut dyn Engine,
-    pub(crate) vision: &'a mut VisionCache,
-    pub(crate) cancel: &'a CancelFlag,
-    /// Tokens that are computed between two looks at the cancel flag.
-    pub(crate) prefill_chunk: usize,
+/// A prompt that is being computed, piece by piece.
+pub(crate) struct PromptPass {
+    layout: PromptLayout,
+    /// Patches of all pictures, until the last piece is done.
+    pixels: Vec<f32>,
+    /// Of each picture, in order; none if its turn has not come or it is cached.
+    features: Vec<Option<Arc<Features>>>,
+    /// What the pieces took so far.
+    pub(crate) timings: Timings,
 }
 
-/// A whole prompt that went through.
-pub(crate) struct Prefilled {
-    /// Of its pictures and videos, in order.
-    pub(crate) features: Vec<Arc<Features>>,
-    /// After its last token.
-    pub(crate) logits: Logits,
+/// One piece of work.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// A picture's features were computed.
+    Encoded,
+    /// A picture's features were still there.
+    Recalled,
+    /// Tokens went into the cache, and others have yet to.
+    Prefilled,
+    /// The last tokens went into the cache. With the logits after the prompt.
+    Completed(Logits),
 }
 
-impl PromptPass<'_> {
-    /// Encodes all pictures of `prompt` and prefills it into an empty sequence; none if it was cancelled.
-    ///
-    /// # Errors
-    /// If the parts of the prompt do not fit one another, or the engine fails.
-    pub(crate) fn run(&mut self, sequence: &mut Sequence, prompt: &Prompt) -> Result<Option<Prefilled>, Error> {
-        let layout = PromptLayout::new(prompt, self.engine.config())?;
-        let Some(features) = self.encode(prompt, &layout, 0)? else { return Ok(None) };
-        let logits = self.prefill(sequence, &layout, &features, 0)?;
-        Ok(logits.map(|logits| Prefilled { features: features.into_iter().flatten().collect(), logits }))
+impl PromptPass {
+    /// `pixels` are the prompt's pixel values.
+    pub(crate) fn new(layout: PromptLayout, pixels: Vec<f32>, timings: Timings) -> Self {
+        let features = layout.pictures.iter().map(|_| None).collect();
+        Self { layout, pixels, features, timings }
     }
 
-    /// The features of the pictures that have tokens after the first `cached`; none if it was cancelled.
-    ///
-    /// # Errors
-    /// If the engine fails.
-    pub(crate) fn encode(
-        &mut self,
-        prompt: &Prompt,
-        layout: &PromptLayout,
-        cached: usize,
-    ) -> Result<Option<Vec<Option<Arc<Features>>>>, Error> {
-        let patch_len = self.engine.config().vision.patch_len();
-        let mut pixels = prompt.pixel_values.as_slice();
-        let mut all = Vec::with_capacity(layout.pictures.len());
-        for (key, places) in &layout.pictures {
-            let (own, rest) = pixels.split_at(key.grid.patches() * patch_len);
-            pixels = rest;
-            if places.last().is_none_or(|&last| last < cached) {
-                all.push(None);
-                continue;
-            }
-            if self.cancel.is_cancelled() {
-                return Ok(None);
-            }
-            let features = match self.vision.get(key) {
-                Some(features) => features,
-                None => {
-                    let features = Arc::new(self.engine.encode(own, &[key.grid])?);
-                    self.vision.insert(*key, Arc::clone(&features));
-                    features
-                }
-            };
-            all.push(Some(features));
-        }
-        Ok(Some(all))
+    /// The prompt as the cache will hold it.
+    pub(crate) fn layout(&self) -> &PromptLayout {
+        &self.layout
     }
 
-    /// Feeds the prompt after its first `cached` tokens; none if it was cancelled.
+    /// The features of its pictures and videos, in order, without those that were cached with their tokens.
+    pub(crate) fn into_features(self) -> Vec<Arc<Features>> {
+        self.features.into_iter().flatten().collect()
+    }
+
+    /// Does all pieces; returns the logits after the prompt, or none if it was cancelled.
     ///
     /// # Errors
-    /// If the engine fails.
-    pub(crate) fn prefill(
+    /// As [`PromptPass::advance`].
+    pub(crate) fn complete(
         &mut self,
+        engine: &mut dyn Engine,
+        vision: &mut VisionCache,
         sequence: &mut Sequence,
-        layout: &PromptLayout,
-        features: &[Option<Arc<Features>>],
-        cached: usize,
+        chunk: usize,
+        cancel: &CancelFlag,
     ) -> Result<Option<Logits>, Error> {
-        let mut logits = None;
-        let mut start = cached;
-        while start < layout.tokens.len() {
-            if self.cancel.is_cancelled() {
-                return Ok(None);
+        while !cancel.is_cancelled() {
+            if let Piece::Completed(logits) = self.advance(engine, vision, sequence, chunk)? {
+                return Ok(Some(logits));
             }
-            let end = layout.tokens.len().min(start + self.prefill_chunk.max(1));
-            let rows = features_for(layout, features, start, end);
-            logits = Some(sequence.prefill(self.engine, &layout.tokens[start..end], rows.as_ref())?);
-            start = end;
         }
-        Ok(logits)
+        Ok(None)
+    }
+
+    /// Does the next piece: what `sequence` does not hold yet, `chunk` tokens at most, or a picture that is among these.
+    ///
+    /// # Errors
+    /// If the engine fails. The sequence is as before then.
+    pub(crate) fn advance(
+        &mut self,
+        engine: &mut dyn Engine,
+        vision: &mut VisionCache,
+        sequence: &mut Sequence,
+        chunk: usize,
+    ) -> Result<Piece, Error> {
+        let start = sequence.len();
+        let end = self.layout.tokens.len().min(start + chunk.max(1));
+        if let Some(picture) = self.next_picture(start, end) {
+            return Ok(self.encode(engine, vision, picture)?);
+        }
+        let rows = features_for(&self.layout, &self.features, start, end);
+        let tokens = &self.layout.tokens[start..end];
+        let logits = timed(&mut self.timings.prefill, || sequence.prefill(engine, tokens, rows.as_ref()))?;
+        if end < self.layout.tokens.len() {
+            return Ok(Piece::Prefilled);
+        }
+        self.pixels = Vec::new();
+        Ok(Piece::Completed(logits))
+    }
+
+    /// The first picture that has tokens in `start..end` and no features.
+    fn next_picture(&self, start: usize, end: usize) -> Option<usize> {
+        let has_tokens = |places: &[usize]| {
+            places.partition_point(|&index| index < start) < places.partition_point(|&index| index < end)
+        };
+        let mut pictures = self.layout.pictures.iter().zip(&self.features);
+        pictures.position(|((_, places), features)| features.is_none() && has_tokens(places))
+    }
+
+    fn encode(
+        &mut self,
+        engine: &mut dyn Engine,
+        vision: &mut VisionCache,
+        picture: usize,
+    ) -> Result<Piece, EngineError> {
+        let key = self.layout.pictures[picture].0;
+        if let Some(features) = vision.get(&key) {
+            self.features[picture] = Some(features);
+            return Ok(Piece::Recalled);
+        }
+        let patch_len = engine.config().vision.patch_len();
+        let values = |index: usize| self.layout.pictures[index].0.grid.patches() * patch_len;
+        let first: usize = (0..picture).map(values).sum();
+        // The engine says so if there are too few.
+        let own = self.pixels.get(first..first + values(picture)).unwrap_or_default();
+        let loaded = engine.load_time();
+        let features = Arc::new(timed(&mut self.timings.vision, || engine.encode(own, &[key.grid]))?);
+        // The engine may have opened the vision graph only now; that counts as loading.
+        self.timings.vision = self.timings.vision.saturating_sub(engine.load_time().saturating_sub(loaded));
+        vision.insert(key, Arc::clone(&features));
+        self.features[picture] = Some(features);
+        Ok(Piece::Encoded)
     }
 }

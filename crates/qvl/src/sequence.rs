@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use qvl_engine::{Engine, EngineError, Features, Logits, Prefill, SequenceId};
+use qvl_engine::{DecodeStep, Engine, EngineError, Features, Logits, Prefill, SequenceId};
 
 use crate::cached_prompt::{CachedToken, PromptLayout};
 
@@ -22,6 +22,29 @@ impl Sequence {
     /// If the engine has no room.
     pub(crate) fn open(engine: &mut dyn Engine, capacity: usize) -> Result<Self, EngineError> {
         Ok(Self { id: engine.open_sequence(capacity)?, cached: Vec::new() })
+    }
+
+    /// Opens a sequence that holds a copy of the first `len` tokens.
+    ///
+    /// # Errors
+    /// If the sequence holds fewer, or the engine has no room.
+    pub(crate) fn fork(&self, engine: &mut dyn Engine, len: usize) -> Result<Self, EngineError> {
+        Ok(Self { id: engine.fork(self.id, len)?, cached: self.cached[..len].to_vec() })
+    }
+
+    /// What the cache holds.
+    pub(crate) fn cached(&self) -> &[CachedToken] {
+        &self.cached
+    }
+
+    /// Number of tokens that the cache holds.
+    pub(crate) fn len(&self) -> usize {
+        self.cached.len()
+    }
+
+    /// Bytes of memory that the cache takes.
+    pub(crate) fn bytes(&self, engine: &dyn Engine) -> usize {
+        engine.sequence_bytes(self.id).unwrap_or(0)
     }
 
     /// Keeps what the cache holds of `prompt` and drops the rest. Returns how many tokens need no prefill.
@@ -54,10 +77,30 @@ impl Sequence {
         tokens: &[CachedToken],
         features: Option<&Features>,
     ) -> Result<Logits, EngineError> {
+        self.append(tokens, features, |id, prompt| engine.prefill(id, prompt))
+    }
+
+    /// Appends tokens of text; returns the logits after each of them.
+    ///
+    /// # Errors
+    /// If the engine fails, or gives the last logits only.
+    pub(crate) fn prefill_all(
+        &mut self,
+        engine: &mut dyn Engine,
+        tokens: &[CachedToken],
+    ) -> Result<Logits, EngineError> {
+        self.append(tokens, None, |id, prompt| engine.prefill_all(id, prompt))
+    }
+
+    fn append(
+        &mut self,
+        tokens: &[CachedToken],
+        features: Option<&Features>,
+        prefill: impl FnOnce(SequenceId, &Prefill<'_>) -> Result<Logits, EngineError>,
+    ) -> Result<Logits, EngineError> {
         let token_ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
         let positions: Vec<[i64; 3]> = tokens.iter().map(|token| token.position).collect();
-        let prompt = Prefill { token_ids: &token_ids, positions: &positions, features };
-        let logits = engine.prefill(self.id, &prompt)?;
+        let logits = prefill(self.id, &Prefill { token_ids: &token_ids, positions: &positions, features })?;
         self.cached.extend_from_slice(tokens);
         Ok(logits)
     }
@@ -68,7 +111,26 @@ impl Sequence {
     /// If the engine fails.
     pub(crate) fn decode(&mut self, engine: &mut dyn Engine, token: u32, position: i64) -> Result<Logits, EngineError> {
         let logits = engine.decode(self.id, token, position)?;
-        self.cached.push(CachedToken { id: token, position: [position; 3], picture: None });
+        self.cached.push(CachedToken::text(token, position));
+        Ok(logits)
+    }
+
+    /// Appends a generated token to each of several sequences; row i of the logits is for what follows in the i-th.
+    ///
+    /// # Errors
+    /// If the engine fails. No sequence has changed then.
+    pub(crate) fn decode_batch(
+        engine: &mut dyn Engine,
+        rows: &mut [(&mut Self, u32, i64)],
+    ) -> Result<Logits, EngineError> {
+        let steps = rows.iter().map(|(sequence, token, position)| {
+            let (token, position) = (*token, *position);
+            DecodeStep { sequence: sequence.id, token, position }
+        });
+        let logits = engine.decode_batch(&steps.collect::<Vec<_>>())?;
+        for (sequence, token, position) in rows {
+            sequence.cached.push(CachedToken::text(*token, *position));
+        }
         Ok(logits)
     }
 

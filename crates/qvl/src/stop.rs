@@ -62,7 +62,7 @@ impl StopMatcher {
 }
 
 /// The length of the longest proper beginning of `stop` that `text` ends with.
-fn overlap(text: &str, stop: &str) -> usize {
+pub(crate) fn overlap(text: &str, stop: &str) -> usize {
     stop.char_indices()
         .map(|(length, _)| length)
         .filter(|&length| text.as_bytes().ends_with(&stop.as_bytes()[..length]))

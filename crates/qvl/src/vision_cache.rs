@@ -33,6 +33,12 @@ impl VisionCache {
         Self { limit_bytes, used_bytes: 0, clock: 0, entries: HashMap::new() }
     }
 
+    /// Keeps no more than this from now on.
+    pub(crate) fn set_limit(&mut self, limit_bytes: usize) {
+        self.limit_bytes = limit_bytes;
+        while self.used_bytes > self.limit_bytes && self.evict_oldest() {}
+    }
+
     /// The features of a picture that was encoded before.
     pub(crate) fn get(&mut self, key: &VisionKey) -> Option<Arc<Features>> {
         self.clock += 1;
@@ -95,6 +101,17 @@ mod tests {
         cache.insert(key(1), features(8));
         cache.insert(key(2), features(9));
         assert!(cache.get(&key(1)).is_some() && cache.get(&key(2)).is_none());
+    }
+
+    #[test]
+    fn a_lower_limit_drops_what_was_used_longest_ago() {
+        let mut cache = VisionCache::new(32);
+        cache.insert(key(1), features(4));
+        cache.insert(key(2), features(4));
+        cache.set_limit(31);
+        assert!(cache.get(&key(1)).is_none() && cache.get(&key(2)).is_some());
+        cache.set_limit(0);
+        assert_eq!((cache.get(&key(2)), cache.used_bytes), (None, 0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use qvl::bench::Part;
-use qvl::{Device, EngineChoice};
+use qvl::{Device, EngineChoice, KvPrecision};
 
 use super::{EngineArgs, EngineSetupArgs, PackageArg};
 
@@ -70,6 +70,7 @@ impl BenchArgs {
             for engine in &mut engines {
                 if uses_ort(engine) {
                     engine.setup.precise = false;
+                    engine.setup.kv_cache = KvPrecision::Auto;
                 } else {
                     engine.setup.device = Device::Cpu;
                 }
@@ -108,9 +109,12 @@ mod tests {
 
     #[test]
     fn an_option_goes_to_the_engine_that_knows_it() {
-        let engines = bench(&["--engine", "cpu,ort", "--precise", "--device", "cuda", "--threads", "3"]).engines();
+        let line = "--engine cpu,ort --precise --kv-cache int8 --device cuda --threads 3";
+        let engines = bench(&line.split(' ').collect::<Vec<_>>()).engines();
         let options: Vec<_> = engines.iter().map(EngineArgs::options).collect();
         assert_eq!(options.iter().map(|options| options.precise).collect::<Vec<_>>(), [true, false]);
+        let kv_caches: Vec<_> = options.iter().map(|options| options.kv_cache).collect();
+        assert_eq!(kv_caches, [KvPrecision::Int8, KvPrecision::Auto]);
         assert_eq!(options.iter().map(|options| options.device).collect::<Vec<_>>(), [Device::Cpu, Device::Cuda]);
         assert!(options.iter().all(|options| options.threads == Some(3)));
         // The engine itself refuses what is asked of it alone.

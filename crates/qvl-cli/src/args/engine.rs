@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use qvl::{Device, EngineChoice, EngineOptions};
+use qvl::{Device, EngineChoice, EngineOptions, KvPrecision};
 
 /// Options of the engine.
 #[derive(Debug, Clone, Args)]
@@ -23,6 +23,10 @@ pub struct EngineSetupArgs {
     /// Let the engine cpu compute in single precision throughout: slower, and as exact as the package is
     #[arg(long)]
     pub precise: bool,
+    /// What the engine cpu keeps keys and values in: f32, f16, int8 (in 53 % of f16's memory; costs less than weights in
+    /// int8 do), or auto (f16, or f32 with --precise or a package in fp32)
+    #[arg(long, value_name = "TYPE", default_value = "auto")]
+    pub kv_cache: KvPrecision,
     /// What the engine ort runs the graphs on: cpu, cuda, tensorrt, directml, coreml, openvino or migraphx
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: Device,
@@ -44,6 +48,7 @@ impl EngineArgs {
             engine: self.engine,
             device: self.setup.device,
             precise: self.setup.precise,
+            kv_cache: self.setup.kv_cache,
             threads: self.setup.threads.map(usize::from),
             ort_library: self.setup.ort_lib.clone(),
             ..EngineOptions::default()

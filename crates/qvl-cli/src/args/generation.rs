@@ -28,6 +28,12 @@ pub struct GenerationArgs {
     /// Subtracted from the logits of tokens in the answer; 0 for none
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub presence_penalty: Option<f32>,
+    /// Subtracted from a token's logit for each time it is in the answer; 0 for none
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    pub frequency_penalty: Option<f32>,
+    /// Add F (-100 to 100) to the logit of the token with the id ID; may be given several times
+    #[arg(long, value_name = "ID=F", value_parser = token_and_bias)]
+    pub logit_bias: Vec<(u32, f32)>,
     /// Always take the most likely token
     #[arg(long)]
     pub no_sample: bool,
@@ -40,6 +46,10 @@ pub struct GenerationArgs {
     /// Go on past the model's own end, to --max-new-tokens (for tests and measurements)
     #[arg(long)]
     pub ignore_eos: bool,
+    /// Do not guess that what followed the same tokens before follows again. The answer is the same, and where it quotes
+    /// the prompt or repeats itself it takes longer
+    #[arg(long)]
+    pub no_lookup: bool,
 }
 
 impl GenerationArgs {
@@ -55,16 +65,24 @@ impl GenerationArgs {
         sampling.min_p = self.min_p.unwrap_or(sampling.min_p);
         sampling.repetition_penalty = self.repetition_penalty.unwrap_or(sampling.repetition_penalty);
         sampling.presence_penalty = self.presence_penalty.unwrap_or(sampling.presence_penalty);
+        sampling.frequency_penalty = self.frequency_penalty.unwrap_or(sampling.frequency_penalty);
+        sampling.logit_bias.extend_from_slice(&self.logit_bias);
         sampling.seed = self.seed.or(sampling.seed);
         config.max_new_tokens = self.max_new_tokens.unwrap_or(config.max_new_tokens);
         config.stop.extend_from_slice(&self.stop);
         config.ignore_eos |= self.ignore_eos;
+        config.prompt_lookup &= !self.no_lookup;
         config
     }
 
     fn shapes_the_draw(&self) -> bool {
         self.temperature.is_some() || self.top_k.is_some() || self.top_p.is_some() || self.min_p.is_some()
     }
+}
+
+fn token_and_bias(text: &str) -> Result<(u32, f32), String> {
+    let parsed = text.split_once('=').and_then(|(id, bias)| Some((id.parse().ok()?, bias.parse().ok()?)));
+    parsed.ok_or_else(|| "give the id of a token and a number, such as 1234=-5".to_owned())
 }
 
 #[cfg(test)]
@@ -99,6 +117,23 @@ mod tests {
         assert!(config.sampling.do_sample);
         assert_eq!((config.sampling.temperature, config.sampling.top_k), (0.5, 3));
         assert_eq!((config.sampling.seed, config.stop), (Some(9), vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn penalties_and_biases_are_taken() {
+        let given = ["--frequency-penalty", "-0.5", "--logit-bias", "7=-100", "--logit-bias", "8=1.5"];
+        let sampling = applied(&given, &GenerationConfig::default()).sampling;
+        assert!(sampling.is_greedy());
+        assert_eq!((sampling.frequency_penalty, sampling.logit_bias), (-0.5, vec![(7, -100.0), (8, 1.5)]));
+        for wrong in ["7", "7=", "=1", "-1=1", "7=x"] {
+            assert!(Line::try_parse_from(["test", "--logit-bias", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_lookup_is_on_unless_it_is_turned_off() {
+        assert!(applied(&[], &GenerationConfig::default()).prompt_lookup);
+        assert!(!applied(&["--no-lookup"], &GenerationConfig::default()).prompt_lookup);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod generation;
 mod media;
 mod questions;
 mod requantize;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ pub use generation::GenerationArgs;
 pub use media::{MediaArgs, MediaSource, PixelArgs};
 pub use questions::QuestionArgs;
 pub use requantize::RequantizeArgs;
+pub use serve::ServeArgs;
 
 /// Qwen3-VL as ONNX: export a checkpoint, ask it about pictures, video and text
 #[derive(Debug, Parser)]
@@ -37,9 +39,10 @@ Examples:
   qvl export Qwen3-VL-4B-Instruct -o qwen3-vl-4b --precision fp16
   qvl run qwen3-vl-4b --image photo.jpg --prompt \"What is in this picture?\"
   qvl chat qwen3-vl-4b
+  qvl serve qwen3-vl-4b --port 8080
 
 Exit codes: 0 done, 1 failure, 2 wrong usage, 130 stopped by Ctrl-C.
-Environment: QVL_CACHE_DIR (cache), QVL_YES=1 (as --yes), QVL_LOG (log filter, e.g. info), ORT_DYLIB_PATH, NO_COLOR."
+Environment: QVL_CACHE_DIR (cache), QVL_YES=1 (as --yes), QVL_LOG (log filter, e.g. info), QVL_API_KEY (for serve), ORT_DYLIB_PATH, NO_COLOR."
 )]
 pub struct Cli {
     /// What to do.
@@ -58,6 +61,8 @@ pub enum Command {
     Run(RunArgs),
     /// Talk in several turns
     Chat(ChatArgs),
+    /// Serve a model: the API of OpenAI and a web page
+    Serve(ServeArgs),
     /// Score a model on questions with reference answers
     Eval(EvalArgs),
     /// Measure what a quantised package lost beside its reference
@@ -232,8 +237,8 @@ ends it: what is there is printed, and the exit code is 130.
 
 With --json one object is printed at the end:
   text, token_ids, prompt_token_ids, finish_reason (stop, length or cancelled), images (one for each picture or video:
-  grid_thw, width, height, tokens), usage {prompt_tokens, completion_tokens},
-  timings_ms {load, vision, prefill, decode}
+  grid_thw, width, height, tokens), usage {prompt_tokens, completion_tokens}, speculation {drafted, accepted} (tokens
+  that were guessed, and of these the right ones), timings_ms {load, vision, prefill, decode}
 
 Examples:
   qvl run qwen3-vl-4b --image photo.jpg --prompt \"What is in this picture?\"

@@ -12,6 +12,7 @@ mod questions;
 mod requantize;
 mod run;
 mod runtime;
+mod serve;
 
 pub use bench::bench;
 pub use chat::chat;
@@ -23,3 +24,4 @@ pub use inspect::inspect;
 pub use requantize::requantize;
 pub use run::run;
 pub use runtime::runtime_where;
+pub use serve::serve;

@@ -1,15 +1,15 @@
 //! Keys and values of one sequence.
 //!
-//! Each layer has one buffer for its keys and one for its values, [heads, capacity, head size]. A buffer is an anonymous
-//! memory map: rows that were never written take no memory. Rows beyond the sequence's length mean nothing.
+//! Each layer has one buffer for its keys and one for its values, [heads, capacity, a head's elements]. A buffer is an
+//! anonymous memory map: rows that were never written take no memory. Rows beyond the sequence's length mean nothing.
 
 use std::{io, mem};
 
 use half::f16;
-use half::slice::HalfFloatSliceExt as _;
 use memmap2::MmapMut;
-use qvl_kernels::{CacheElement, KeyValues, attend_causal};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use qvl_kernels::{Int8Block, KeyValues, attend_causal};
+
+use super::cache_number::{CacheNumber, Element};
 
 /// What the buffers of a text decoder have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +24,16 @@ pub(super) struct KvShape {
     pub(super) number: CacheNumber,
 }
 
-/// Type of the values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CacheNumber {
-    /// Single precision.
-    Float32,
-    /// Half precision.
-    Float16,
-}
-
 impl KvShape {
+    /// Bytes of keys and values of a token, all layers together.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.buffer_bytes(1).saturating_mul(2 * self.layers)
+    }
+
     /// Bytes of a buffer for `capacity` tokens; saturates where no machine has so much memory.
     pub(super) fn buffer_bytes(&self, capacity: usize) -> usize {
-        let size = match self.number {
-            CacheNumber::Float32 => size_of::<f32>(),
-            CacheNumber::Float16 => size_of::<f16>(),
-        };
-        [self.heads, capacity, self.head_size].into_iter().fold(size, usize::saturating_mul)
+        let head = self.number.head_bytes(self.head_size);
+        self.heads.saturating_mul(capacity).saturating_mul(head)
     }
 }
 
@@ -51,6 +44,8 @@ pub(super) struct KvCache {
     /// Keys and values of each layer.
     layers: Vec<[MmapMut; 2]>,
     capacity: usize,
+    /// Tokens whose rows were ever written.
+    written: usize,
 }
 
 impl KvCache {
@@ -58,7 +53,7 @@ impl KvCache {
     pub(super) fn new(shape: KvShape, capacity: usize) -> io::Result<Self> {
         let buffer = || MmapMut::map_anon(shape.buffer_bytes(capacity));
         let layers = (0..shape.layers).map(|_| Ok([buffer()?, buffer()?])).collect::<io::Result<_>>()?;
-        Ok(Self { shape, layers, capacity })
+        Ok(Self { shape, layers, capacity, written: 0 })
     }
 
     /// Number of tokens that there is room for.
@@ -66,27 +61,42 @@ impl KvCache {
         self.capacity
     }
 
+    /// Bytes of memory that the rows take, those that were cut off included.
+    pub(super) fn bytes(&self) -> usize {
+        self.written.saturating_mul(self.shape.token_bytes())
+    }
+
     /// Makes room for `capacity` tokens and keeps the first `len`. After an error the cache is as before.
     pub(super) fn grow(&mut self, capacity: usize, len: usize) -> io::Result<()> {
         let mut larger = Self::new(self.shape, capacity)?;
-        let row = self.shape.buffer_bytes(1) / self.shape.heads;
         // Each old buffer is given back once it is copied, so that no more than one is there twice.
         let old = mem::take(&mut self.layers);
         for (old, new) in old.into_iter().flatten().zip(larger.layers.iter_mut().flatten()) {
-            for (old, new) in old.chunks_exact(self.capacity * row).zip(new.chunks_exact_mut(capacity * row)) {
-                new[..len * row].copy_from_slice(&old[..len * row]);
-            }
+            copy_rows(self.shape, (&old, self.capacity), (new, capacity), len);
         }
+        larger.written = len;
         *self = larger;
         Ok(())
     }
 
+    /// A copy of the first `len` tokens, with room for `capacity`.
+    pub(super) fn fork(&self, capacity: usize, len: usize) -> io::Result<Self> {
+        let mut copy = Self::new(self.shape, capacity)?;
+        for (from, to) in self.layers.iter().flatten().zip(copy.layers.iter_mut().flatten()) {
+            copy_rows(self.shape, (from, self.capacity), (to, capacity), len);
+        }
+        copy.written = len;
+        Ok(copy)
+    }
+
     /// Writes `keys` and `values` [tokens, heads, head size] of layer `layer` behind the first `past` tokens.
     pub(super) fn write(&mut self, layer: usize, past: usize, keys: &[f32], values: &[f32]) {
+        self.written = self.written.max(past + keys.len() / (self.shape.heads * self.shape.head_size));
         for (buffer, rows) in self.layers[layer].iter_mut().zip([keys, values]) {
             match self.shape.number {
                 CacheNumber::Float32 => write::<f32>(self.shape, self.capacity, past, rows, buffer),
                 CacheNumber::Float16 => write::<f16>(self.shape, self.capacity, past, rows, buffer),
+                CacheNumber::Int8 => write::<Int8Block>(self.shape, self.capacity, past, rows, buffer),
             }
         }
     }
@@ -96,10 +106,11 @@ impl KvCache {
         match self.shape.number {
             CacheNumber::Float32 => self.attend_to::<f32>(layer, query, m, len, out),
             CacheNumber::Float16 => self.attend_to::<f16>(layer, query, m, len, out),
+            CacheNumber::Int8 => self.attend_to::<Int8Block>(layer, query, m, len, out),
         }
     }
 
-    fn attend_to<T: Number>(&self, layer: usize, query: &[f32], m: usize, len: usize, out: &mut [f32]) {
+    fn attend_to<T: Element>(&self, layer: usize, query: &[f32], m: usize, len: usize, out: &mut [f32]) {
         let [keys, values] = &self.layers[layer];
         let KvShape { heads, head_size, .. } = self.shape;
         let cache =
@@ -109,47 +120,23 @@ impl KvCache {
     }
 }
 
+/// Copies the first `len` rows of every head from one buffer to another; a buffer has room for so many tokens.
+fn copy_rows(shape: KvShape, (from, room): (&[u8], usize), (to, new_room): (&mut [u8], usize), len: usize) {
+    let row = shape.number.head_bytes(shape.head_size);
+    for (from, to) in from.chunks_exact(room * row).zip(to.chunks_exact_mut(new_room * row)) {
+        to[..len * row].copy_from_slice(&from[..len * row]);
+    }
+}
+
 /// Writes `rows` [tokens, heads, head size] to `buffer` behind the first `past` tokens.
-fn write<T: Number>(shape: KvShape, capacity: usize, past: usize, rows: &[f32], buffer: &mut MmapMut) {
+fn write<T: Element>(shape: KvShape, capacity: usize, past: usize, rows: &[f32], buffer: &mut MmapMut) {
     let KvShape { heads, head_size, .. } = shape;
-    let buffer = T::of_map_mut(buffer);
+    let (buffer, count) = (T::of_map_mut(buffer), T::count(head_size));
     for (token, row) in rows.chunks_exact(heads * head_size).enumerate() {
         for (head, values) in row.chunks_exact(head_size).enumerate() {
-            let start = (head * capacity + past + token) * head_size;
-            T::convert(values, &mut buffer[start..start + head_size]);
+            let start = (head * capacity + past + token) * count;
+            T::round(values, &mut buffer[start..start + count]);
         }
-    }
-}
-
-/// A number of a buffer.
-trait Number: CacheElement + FromBytes + IntoBytes + Immutable {
-    /// Rounds `values` into `out`.
-    fn convert(values: &[f32], out: &mut [Self]);
-
-    fn of_map(map: &MmapMut) -> &[Self] {
-        match <[Self]>::ref_from_bytes(map) {
-            Ok(numbers) => numbers,
-            Err(_) => unreachable!("a map begins at a page and holds whole numbers"),
-        }
-    }
-
-    fn of_map_mut(map: &mut MmapMut) -> &mut [Self] {
-        match <[Self]>::mut_from_bytes(map) {
-            Ok(numbers) => numbers,
-            Err(_) => unreachable!("a map begins at a page and holds whole numbers"),
-        }
-    }
-}
-
-impl Number for f32 {
-    fn convert(values: &[f32], out: &mut [f32]) {
-        out.copy_from_slice(values);
-    }
-}
-
-impl Number for f16 {
-    fn convert(values: &[f32], out: &mut [f16]) {
-        out.convert_from_f32_slice(values);
     }
 }
 
@@ -173,18 +160,24 @@ mod tests {
     }
 
     fn check(cache: &KvCache, tokens: usize) {
+        match cache.shape.number {
+            CacheNumber::Float32 => check_of::<f32>(cache, tokens, 0.0),
+            CacheNumber::Float16 => check_of::<f16>(cache, tokens, 0.0),
+            // Half a step of the largest value, which is 52.75.
+            CacheNumber::Int8 => check_of::<Int8Block>(cache, tokens, 0.21),
+        }
+    }
+
+    fn check_of<T: Element>(cache: &KvCache, tokens: usize, tolerance: f32) {
+        let KvShape { heads, head_size, .. } = cache.shape;
         for (layer, buffers) in cache.layers.iter().enumerate() {
             for (part, buffer) in buffers.iter().enumerate() {
-                let numbers: Vec<f32> = match cache.shape.number {
-                    CacheNumber::Float32 => f32::of_map(buffer).to_vec(),
-                    CacheNumber::Float16 => f16::of_map(buffer).to_f32_vec(),
-                };
-                for head in 0..cache.shape.heads {
-                    for token in 0..tokens {
-                        for place in 0..cache.shape.head_size {
-                            let found = numbers[(head * cache.capacity + token) * cache.shape.head_size + place];
-                            assert_eq!(found, value(layer, part, token, head, place));
-                        }
+                let lines: Vec<&[T]> = T::of_map(buffer).chunks(T::count(head_size)).collect();
+                for (head, token) in (0..heads).flat_map(|head| (0..tokens).map(move |token| (head, token))) {
+                    for place in 0..head_size {
+                        let found = T::number(lines[head * cache.capacity + token], place);
+                        let expected = value(layer, part, token, head, place);
+                        assert!((found - expected).abs() <= tolerance, "{found} for {expected}");
                     }
                 }
             }
@@ -196,9 +189,8 @@ mod tests {
         fn every_row_is_in_its_place_after_writing_and_growing(
             (layers, heads, head_size) in (1..3_usize, 1..4_usize, 1..9_usize),
             (first, second, spare) in (0..9_usize, 1..9_usize, 0..5_usize),
-            is_half: bool,
+            number in prop::sample::select(vec![CacheNumber::Float32, CacheNumber::Float16, CacheNumber::Int8]),
         ) {
-            let number = if is_half { CacheNumber::Float16 } else { CacheNumber::Float32 };
             let shape = KvShape { layers, heads, head_size, number };
             let mut cache = KvCache::new(shape, first.max(1)).unwrap();
             for layer in 0..layers {
@@ -212,6 +204,10 @@ mod tests {
                 cache.write(layer, first, &rows(shape, layer, 0, first..all), &rows(shape, layer, 1, first..all));
             }
             check(&cache, all);
+            prop_assert_eq!(cache.bytes(), all * shape.token_bytes());
+            let fork = cache.fork(first + spare + 1, first).unwrap();
+            check(&fork, first);
+            prop_assert_eq!((fork.capacity(), fork.bytes()), (first + spare + 1, first * shape.token_bytes()));
         }
     }
 

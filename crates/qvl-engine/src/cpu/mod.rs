@@ -1,5 +1,6 @@
 //! The engine of our own: it computes what the three graphs do, on the processor, with the weights in the package's files.
 
+mod cache_number;
 mod data_file;
 mod embedding;
 mod experts;
@@ -10,6 +11,7 @@ mod stored;
 mod text;
 mod text_layer;
 mod text_positions;
+mod text_step;
 mod vision;
 mod vision_block;
 mod vision_positions;
@@ -22,13 +24,16 @@ use qvl_checkpoint::{Config, Grid};
 use qvl_package::{Graph, LogitsRows, PackageDir, Precision};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use self::cache_number::CacheNumber;
 use self::embedding::Embedding;
 use self::text::{Rows, Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use self::weights::Weights;
 use crate::prefill::{Chunk, check_tokens};
 use crate::sequences::Sequences;
-use crate::{Device, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
+use crate::{
+    DecodeStep, Device, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values,
+};
 
 /// A vision graph that is computed here.
 pub(crate) struct VisionGraph {
@@ -81,7 +86,8 @@ impl CpuEngine {
         // What is stored in single precision is computed in it: keys and values too.
         let precise = options.precise || graph.is_some_and(|graph| graph.precision == Precision::Fp32);
         let embedding = Embedding::open(Weights::open(&package.graph(Graph::Embedding))?, config)?;
-        let text = TextDecoder::open(Weights::open(&package.graph(Graph::Text))?, config, precise)?;
+        let number = CacheNumber::of(options.kv_cache, precise);
+        let text = TextDecoder::open(Weights::open(&package.graph(Graph::Text))?, config, precise, number)?;
         let logits = graph.and_then(|graph| graph.logits);
         Ok(Self {
             package: package.clone(),
@@ -106,6 +112,30 @@ fn pool(options: &EngineOptions) -> Result<ThreadPool, EngineError> {
     let threads = options.thread_count();
     let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("qvl-cpu-{index}"));
     builder.build().map_err(|reason| EngineError::Threads { threads, reason })
+}
+
+impl CpuEngine {
+    /// Runs the chunks of a prompt one after the other. `all_rows` says whether all tokens get logits, or the last.
+    fn run_prompt(&mut self, id: SequenceId, prompt: &Prefill<'_>, all_rows: bool) -> Result<Logits, EngineError> {
+        let config = self.package.config();
+        prompt.check(config)?;
+        let sequence = self.sequences.find(id)?;
+        self.text.reserve(sequence, prompt.token_ids.len())?;
+        let count = prompt.token_ids.len().div_ceil(self.prefill_chunk);
+        let (embedding, text) = (&self.embedding, &self.text);
+        let mut all = Logits { rows: 0, vocab: config.text.vocab_size, data: Vec::new() };
+        for (index, chunk) in prompt.chunks(self.prefill_chunk, config).enumerate() {
+            let wanted = match all_rows {
+                true => Rows::All,
+                false if index + 1 == count => Rows::Last,
+                false => Rows::None,
+            };
+            let logits = self.pool.install(|| text.run(sequence, embedding.embed(&chunk), chunk.positions, wanted));
+            all.rows += logits.rows;
+            all.data.extend_from_slice(&logits.data);
+        }
+        Ok(all)
+    }
 }
 
 impl Engine for CpuEngine {
@@ -137,24 +167,16 @@ impl Engine for CpuEngine {
     }
 
     fn prefill(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
-        let config = self.package.config();
-        prompt.check(config)?;
-        let sequence = self.sequences.find(id)?;
-        self.text.reserve(sequence, prompt.token_ids.len())?;
-        let count = prompt.token_ids.len().div_ceil(self.prefill_chunk);
-        let (embedding, text) = (&self.embedding, &self.text);
-        let mut all = Logits { rows: 0, vocab: config.text.vocab_size, data: Vec::new() };
-        for (index, chunk) in prompt.chunks(self.prefill_chunk, config).enumerate() {
-            let wanted = match self.gives_all_rows {
-                true => Rows::All,
-                false if index + 1 == count => Rows::Last,
-                false => Rows::None,
-            };
-            let logits = self.pool.install(|| text.run(sequence, embedding.embed(&chunk), chunk.positions, wanted));
-            all.rows += logits.rows;
-            all.data.extend_from_slice(&logits.data);
-        }
-        Ok(all)
+        self.run_prompt(id, prompt, self.gives_all_rows)
+    }
+
+    fn prefill_all(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
+        self.run_prompt(id, prompt, true)
+    }
+
+    /// Here it does on every package.
+    fn gives_all_rows(&self) -> bool {
+        true
     }
 
     fn decode(&mut self, id: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
@@ -166,12 +188,42 @@ impl Engine for CpuEngine {
         Ok(self.pool.install(|| text.run(sequence, embedding.embed(&chunk), chunk.positions, Rows::Last)))
     }
 
+    fn decode_batch(&mut self, steps: &[DecodeStep]) -> Result<Logits, EngineError> {
+        let token_ids: Vec<u32> = steps.iter().map(|step| step.token).collect();
+        let positions: Vec<[i64; 3]> = steps.iter().map(|step| [step.position; 3]).collect();
+        check_tokens(&token_ids, self.package.config())?;
+        let ids: Vec<SequenceId> = steps.iter().map(|step| step.sequence).collect();
+        let mut sequences = self.sequences.find_all(&ids)?;
+        for sequence in &mut sequences {
+            self.text.reserve(sequence, 1)?;
+        }
+        if steps.is_empty() {
+            return Ok(Logits { rows: 0, vocab: self.package.config().text.vocab_size, data: Vec::new() });
+        }
+        let chunk = Chunk { token_ids: &token_ids, positions: &positions, features: &[] };
+        let (embedding, text) = (&self.embedding, &self.text);
+        Ok(self.pool.install(|| text.run_batch(&mut sequences, embedding.embed(&chunk), chunk.positions)))
+    }
+
+    fn fork(&mut self, id: SequenceId, len: usize) -> Result<SequenceId, EngineError> {
+        let copy = self.text.fork(self.sequences.find_to_fork(id, len)?, len)?;
+        Ok(self.sequences.open(copy))
+    }
+
     fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
         self.sequences.truncate(id, len)
     }
 
     fn len(&self, id: SequenceId) -> Option<usize> {
         self.sequences.len(id)
+    }
+
+    fn sequence_bytes(&self, id: SequenceId) -> Option<usize> {
+        Some(self.sequences.get(id)?.cache.bytes())
+    }
+
+    fn bytes_per_token(&self) -> usize {
+        self.text.token_bytes()
     }
 
     fn close_sequence(&mut self, id: SequenceId) {

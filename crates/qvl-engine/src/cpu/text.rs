@@ -5,12 +5,14 @@ use std::{io, mem};
 use qvl_checkpoint::{Config, TextConfig};
 use qvl_kernels::{Arithmetic, linear, rms_norm};
 
+use super::cache_number::CacheNumber;
 use super::embedding::{Embeds, TABLE};
-use super::kv_cache::{CacheNumber, KvCache, KvShape};
+use super::kv_cache::{KvCache, KvShape};
 use super::matrix::StoredMatrix;
 use super::stored::Stored;
-use super::text_layer::{Layer, Scratch, Step};
+use super::text_layer::{Layer, Scratch};
 use super::text_positions::RotaryAngles;
+use super::text_step::{Part, Step};
 use super::weights::Weights;
 use crate::capacity::Capacity;
 use crate::sequences::Tokens;
@@ -37,7 +39,7 @@ pub(super) struct TextDecoder {
 /// One sequence: its cache, and how many tokens are in it.
 #[derive(Debug)]
 pub(super) struct Sequence {
-    cache: KvCache,
+    pub(super) cache: KvCache,
     len: usize,
 }
 
@@ -64,9 +66,14 @@ impl Tokens for Sequence {
 }
 
 impl TextDecoder {
-    /// Takes the decoder out of the text graph's weights. With `precise` it computes in single precision throughout and
-    /// keeps keys and values in it.
-    pub(super) fn open(mut weights: Weights, config: &Config, precise: bool) -> Result<Self, EngineError> {
+    /// Takes the decoder out of the text graph's weights. With `precise` it computes in single precision throughout;
+    /// keys and values are kept in `number`.
+    pub(super) fn open(
+        mut weights: Weights,
+        config: &Config,
+        precise: bool,
+        number: CacheNumber,
+    ) -> Result<Self, EngineError> {
         let arithmetic = weights.arithmetic(precise);
         let text = config.text.clone();
         let layers = (0..text.num_hidden_layers).map(|index| Layer::open(&mut weights, &text, index));
@@ -79,7 +86,7 @@ impl TextDecoder {
             layers: text.num_hidden_layers,
             heads: text.num_key_value_heads,
             head_size: text.head_dim,
-            number: if precise { CacheNumber::Float32 } else { CacheNumber::Float16 },
+            number,
         };
         let (rotary, deepstack) = (RotaryAngles::new(&text), config.deepstack_count());
         let capacity = Capacity { context: text.max_position_embeddings };
@@ -99,35 +106,67 @@ impl TextDecoder {
         sequence.cache.grow(larger, sequence.len).map_err(|reason| self.no_memory(larger, reason))
     }
 
+    /// A sequence that holds a copy of the first `len` tokens of `sequence`, which has them.
+    pub(super) fn fork(&self, sequence: &Sequence, len: usize) -> Result<Sequence, EngineError> {
+        let capacity = self.capacity.copy(len);
+        let cache = sequence.cache.fork(capacity, len).map_err(|reason| self.no_memory(capacity, reason))?;
+        Ok(Sequence { cache, len })
+    }
+
+    /// Bytes of keys and values of a token.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.kv_shape.token_bytes()
+    }
+
     /// Appends one token for each position and returns the logits that are wanted. There must be
     /// [room](Self::reserve).
     pub(super) fn run(
         &self,
         sequence: &mut Sequence,
-        mut embeds: Embeds<'_>,
+        embeds: Embeds<'_>,
         positions: &[[i64; 3]],
         wanted: Rows,
     ) -> Logits {
-        let tokens = positions.len();
-        let rotary = self.rotary.tables(positions);
-        let step = Step { tokens, past: sequence.len, rotary: &rotary, arithmetic: self.arithmetic };
-        let mut scratch = Scratch::new(&self.config, tokens);
-        let mut x = mem::take(&mut embeds.rows);
         let wanted = match wanted {
             Rows::None => 0,
             Rows::Last => 1,
-            Rows::All => tokens,
+            Rows::All => positions.len(),
         };
+        let part = Part { cache: &mut sequence.cache, past: sequence.len, tokens: positions.len() };
+        let logits = self.compute(vec![part], embeds, positions, wanted);
+        sequence.len += positions.len();
+        logits
+    }
+
+    /// Appends one token to each sequence and returns the logits of each. There must be [room](Self::reserve).
+    pub(super) fn run_batch(
+        &self,
+        sequences: &mut [&mut Sequence],
+        embeds: Embeds<'_>,
+        positions: &[[i64; 3]],
+    ) -> Logits {
+        let parts = sequences.iter_mut().map(|of| Part { past: of.len, tokens: 1, cache: &mut of.cache });
+        let logits = self.compute(parts.collect(), embeds, positions, positions.len());
+        sequences.iter_mut().for_each(|sequence| sequence.len += 1);
+        logits
+    }
+
+    /// Runs the layers over the rows of all parts, one after the other, and the head over the last `wanted` of them.
+    fn compute(&self, parts: Vec<Part<'_>>, mut embeds: Embeds<'_>, positions: &[[i64; 3]], wanted: usize) -> Logits {
+        let tokens = positions.len();
+        let rotary = self.rotary.tables(positions);
+        let mut step = Step { tokens, parts, rotary: &rotary, arithmetic: self.arithmetic };
+        let mut scratch = Scratch::new(&self.config, tokens);
+        let mut x = mem::take(&mut embeds.rows);
         for (index, layer) in self.layers.iter().enumerate() {
             // Nothing after the last layer needs the rows without logits, unless it meets a feature.
             let is_last = index + 1 == self.layers.len() && index >= self.deepstack;
             let kept = if is_last { wanted } else { tokens };
-            layer.run(index, &step, &mut x, kept, &mut sequence.cache, &mut scratch);
+            layer.run(index, &mut step, &mut x, kept, &mut scratch);
             if index < self.deepstack {
                 embeds.add_deepstack(index, &mut x);
             }
         }
-        sequence.len += tokens;
         self.logits(&x[(tokens - wanted) * self.config.hidden_size..], wanted)
     }
 
@@ -144,7 +183,7 @@ impl TextDecoder {
     }
 
     fn no_memory(&self, tokens: usize, reason: io::Error) -> EngineError {
-        let bytes = self.kv_shape.buffer_bytes(tokens).saturating_mul(2 * self.kv_shape.layers);
+        let bytes = self.kv_shape.token_bytes().saturating_mul(tokens);
         EngineError::CacheMemory { tokens, bytes, reason }
     }
 }

@@ -1,13 +1,12 @@
 //! A layer of the text decoder (§5.3).
 
 use qvl_checkpoint::TextConfig;
-use qvl_kernels::{Arithmetic, gated_silu, linear, rms_norm, rms_norm_in_place};
+use qvl_kernels::{gated_silu, linear, rms_norm, rms_norm_in_place};
 
 use super::experts::Experts;
-use super::kv_cache::KvCache;
 use super::matrix::StoredMatrix;
 use super::stored::Stored;
-use super::text_positions::RotaryTables;
+use super::text_step::Step;
 use super::weights::Weights;
 use crate::EngineError;
 
@@ -37,17 +36,6 @@ struct Attention {
 enum FeedForward {
     Mlp { gate: StoredMatrix, up: StoredMatrix, down: StoredMatrix },
     Experts(Experts),
-}
-
-/// The new tokens that all layers are run for.
-#[derive(Debug)]
-pub(super) struct Step<'a> {
-    /// Number of tokens.
-    pub(super) tokens: usize,
-    /// Tokens in the cache before.
-    pub(super) past: usize,
-    pub(super) rotary: &'a RotaryTables,
-    pub(super) arithmetic: Arithmetic,
 }
 
 /// Rows between the parts of a layer, for as many tokens as a step has. Layers use them in turn.
@@ -105,19 +93,11 @@ impl Layer {
     }
 
     /// Runs layer `index` on the residual stream `x` [tokens, hidden]: its last `kept` rows become what they are after the
-    /// layer, the others stay. Keys and values of all tokens are written to the cache.
-    pub(super) fn run(
-        &self,
-        index: usize,
-        step: &Step<'_>,
-        x: &mut [f32],
-        kept: usize,
-        cache: &mut KvCache,
-        scratch: &mut Scratch,
-    ) {
+    /// layer, the others stay. Keys and values of all tokens are written to the caches.
+    pub(super) fn run(&self, index: usize, step: &mut Step<'_>, x: &mut [f32], kept: usize, scratch: &mut Scratch) {
         rms_norm(x, &self.input_norm, self.epsilon, &mut scratch.normed);
         self.attention.project(step, kept, self.epsilon, scratch);
-        cache.write(index, step.past, &scratch.key, &scratch.value);
+        step.write(index, &scratch.key, &scratch.value);
         if kept == 0 {
             return;
         }
@@ -126,7 +106,7 @@ impl Layer {
         let (normed, update) = (&mut scratch.normed[..kept * hidden], &mut scratch.update[..kept * hidden]);
         let width = self.attention.query.outputs;
         let (query, attended) = (&scratch.query[..kept * width], &mut scratch.attended[..kept * width]);
-        cache.attend(index, query, kept, step.past + step.tokens, attended);
+        step.attend(index, query, kept, attended);
         linear(attended, kept, &mut [self.attention.output.product(update)], step.arithmetic);
         add(x, update);
         rms_norm(x, &self.post_attention_norm, self.epsilon, normed);

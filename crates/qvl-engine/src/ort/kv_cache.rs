@@ -29,6 +29,12 @@ impl KvShape {
         ["key", "value"].map(|part| [names::past(layer, part), names::present(layer, part)])
     }
 
+    /// Bytes of keys and values of a token, all layers together.
+    pub(super) fn token_bytes(&self) -> usize {
+        let numbers = 2 * self.layers * self.heads * self.head_size;
+        self.float.byte_size(numbers).unwrap_or(numbers * size_of::<f32>())
+    }
+
     fn buffer(&self, allocator: &Allocator, capacity: usize) -> ort::Result<DynTensor> {
         DynTensor::new(allocator, self.float, [1, self.heads, capacity, self.head_size])
     }
@@ -49,6 +55,15 @@ impl KvCache {
         let buffer = |_| Ok([shape.buffer(allocator, capacity)?, shape.buffer(allocator, capacity)?]);
         let layers = (0..shape.layers).map(buffer).collect::<ort::Result<_>>()?;
         Ok(Self { shape, layers, capacity })
+    }
+
+    /// A copy of the first `len` tokens, with room for `capacity`.
+    pub(super) fn fork(&self, allocator: &Allocator, capacity: usize, len: usize) -> ort::Result<Self> {
+        let mut copy = Self::new(self.shape, allocator, capacity)?;
+        for (from, to) in self.layers.iter().flatten().zip(copy.layers.iter_mut().flatten()) {
+            copy_rows(from, to, len)?;
+        }
+        Ok(copy)
     }
 
     /// Number of tokens that there is room for.
@@ -95,7 +110,7 @@ fn bind(buffer: &mut DynTensor, past: String, present: String, binding: &mut IoB
     binding.bind_output(present, buffer)
 }
 
-/// Copies the first `len` rows of every head of `from` to the larger `to`, through the main memory if need be.
+/// Copies the first `len` rows of every head of `from` to `to`, through the main memory if need be.
 fn copy_rows(from: &DynTensor, to: &mut DynTensor, len: usize) -> ort::Result<()> {
     if to.memory_info().is_cpu_accessible() {
         return copy_rows_here(from, to, len);

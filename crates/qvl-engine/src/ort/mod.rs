@@ -20,7 +20,7 @@ use self::text::{Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use crate::prefill::{Chunk, check_tokens};
 use crate::sequences::{Sequences, Tokens};
-use crate::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
+use crate::{DecodeStep, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
 
 /// A vision graph that ONNX Runtime runs.
 pub(crate) struct VisionGraph(VisionEncoder);
@@ -120,6 +120,17 @@ impl Engine for OrtEngine {
         result
     }
 
+    fn prefill_all(&mut self, id: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
+        if !self.gives_all_rows() {
+            return Err(EngineError::OnlyLastRow);
+        }
+        self.prefill(id, prompt)
+    }
+
+    fn gives_all_rows(&self) -> bool {
+        self.text.gives_all_rows()
+    }
+
     fn decode(&mut self, id: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
         check_tokens(&[token], self.package.config())?;
         let sequence = self.sequences.find(id)?;
@@ -128,12 +139,48 @@ impl Engine for OrtEngine {
         self.text.run(sequence, &embeds, &[[position; 3]])
     }
 
+    /// One step after the other: a graph's batch would be of sequences of one length.
+    fn decode_batch(&mut self, steps: &[DecodeStep]) -> Result<Logits, EngineError> {
+        let ids: Vec<SequenceId> = steps.iter().map(|step| step.sequence).collect();
+        self.sequences.find_all(&ids)?;
+        let vocab = self.config().text.vocab_size;
+        let mut all = Logits { rows: 0, vocab, data: Vec::with_capacity(steps.len() * vocab) };
+        for (index, step) in steps.iter().enumerate() {
+            match self.decode(step.sequence, step.token, step.position) {
+                Ok(logits) => {
+                    all.rows += 1;
+                    all.data.extend_from_slice(logits.last());
+                }
+                Err(error) => {
+                    for sequence in self.sequences.find_all(&ids[..index])? {
+                        sequence.truncate(sequence.len() - 1);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn fork(&mut self, id: SequenceId, len: usize) -> Result<SequenceId, EngineError> {
+        let copy = self.text.fork(self.sequences.find_to_fork(id, len)?, len)?;
+        Ok(self.sequences.open(copy))
+    }
+
     fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), EngineError> {
         self.sequences.truncate(id, len)
     }
 
     fn len(&self, id: SequenceId) -> Option<usize> {
         self.sequences.len(id)
+    }
+
+    fn sequence_bytes(&self, id: SequenceId) -> Option<usize> {
+        Some(self.sequences.get(id)?.cache.capacity() * self.bytes_per_token())
+    }
+
+    fn bytes_per_token(&self) -> usize {
+        self.text.token_bytes()
     }
 
     fn close_sequence(&mut self, id: SequenceId) {

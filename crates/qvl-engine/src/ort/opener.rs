@@ -8,7 +8,7 @@ use ort::value::{Outlet, TensorElementType};
 
 use super::provider;
 use crate::runtime::{self, Runtime};
-use crate::{Device, EngineError, EngineOptions};
+use crate::{Device, EngineError, EngineOptions, KvPrecision};
 
 /// What every session of an engine is opened with.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ impl Opener {
         // A graph computes in the types that it has.
         if options.precise {
             return Err(EngineError::PreciseOrt);
+        }
+        if options.kv_cache != KvPrecision::Auto {
+            return Err(EngineError::KvCacheOrt);
         }
         let runtime = runtime::load(options.ort_library.as_deref())?;
         provider::providers(options.device, &runtime.library)?;

@@ -87,6 +87,22 @@ impl TextDecoder {
         open().map_err(failed)
     }
 
+    /// A sequence that holds a copy of the first `len` tokens of `sequence`, which has them.
+    pub(super) fn fork(&self, sequence: &Sequence, len: usize) -> Result<Sequence, EngineError> {
+        let fork = || {
+            let mut cache = sequence.cache.fork(&self.kv_allocator, self.capacity.copy(len), len)?;
+            let mut binding = self.session.create_binding()?;
+            cache.bind(&mut binding)?;
+            Ok(Sequence { cache, binding, len })
+        };
+        fork().map_err(failed)
+    }
+
+    /// Bytes of keys and values of a token.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.kv_shape.token_bytes()
+    }
+
     /// Makes room for `count` more tokens.
     pub(super) fn reserve(&self, sequence: &mut Sequence, count: usize) -> Result<(), EngineError> {
         let Some(larger) = self.capacity.larger(sequence.len, count, sequence.cache.capacity())? else { return Ok(()) };

@@ -149,7 +149,7 @@ impl<T: CacheElement, const R: usize> WeighedSums<'_, T, R> {
     fn add_two<V: Lanes>(&mut self, column: usize) {
         let mut gathered = [[V::splat(0.0); 2]; R];
         for (position, values) in (0..self.values.count.min(BLOCK)).zip(self.values.data.chunks(self.values.stride)) {
-            let values = [T::load::<V>(&values[column..]), T::load(&values[column + V::COUNT..])];
+            let values = [T::load::<V>(values, column), T::load(values, column + V::COUNT)];
             for (gathered, scores) in gathered.iter_mut().zip(&self.scores.0) {
                 let score = V::splat(scores[position]);
                 gathered[0] = score.mul_add(values[0], gathered[0]);
@@ -167,7 +167,7 @@ impl<T: CacheElement, const R: usize> WeighedSums<'_, T, R> {
     fn add_one<V: Lanes>(&mut self, column: usize) {
         let mut gathered = [V::splat(0.0); R];
         for (position, values) in (0..self.values.count.min(BLOCK)).zip(self.values.data.chunks(self.values.stride)) {
-            let values = T::load::<V>(&values[column..]);
+            let values = T::load::<V>(values, column);
             for (gathered, scores) in gathered.iter_mut().zip(&self.scores.0) {
                 *gathered = V::splat(scores[position]).mul_add(values, *gathered);
             }

@@ -17,7 +17,7 @@ const FEW: usize = 32;
 /// Attention with fewer multiplications than this is not handed out: that would take longer.
 const SMALL: usize = 1 << 18;
 
-/// Keys or values: position p of head h has `data[h · head_stride + p · stride..]`, as many numbers as the head's size.
+/// Keys or values: position p of head h has `data[h · head_stride + p · stride..]`, as many elements as a head.
 #[derive(Debug)]
 pub(super) struct Lines<'a, T> {
     pub(super) data: &'a [T],

@@ -14,8 +14,9 @@ pub(super) fn causal<T: CacheElement>(
     let group = query_heads / heads;
     for ((index, query), out) in query.chunks(head_size).enumerate().zip(out.chunks_mut(head_size)) {
         let (row, head) = (index / query_heads, index % query_heads / group);
-        let seen = &keys[head * capacity * head_size..][..(past + row + 1) * head_size];
-        let values = &values[head * capacity * head_size..][..seen.len()];
+        let count = T::count(head_size);
+        let seen = &keys[head * capacity * count..][..(past + row + 1) * count];
+        let values = &values[head * capacity * count..][..seen.len()];
         attend(query, seen, values, out);
     }
 }
@@ -34,18 +35,18 @@ pub(super) fn full(qkv: [&[f32]; 3], stride: usize, n: usize, heads: usize, head
     }
 }
 
-/// One query over keys and values [n, head size].
+/// One query over keys and values [n, elements of a head].
 fn attend<T: CacheElement>(query: &[f32], keys: &[T], values: &[T], out: &mut [f32]) {
-    let scale = 1.0 / (query.len() as f64).sqrt();
-    let dot =
-        |key: &[T]| query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(k.to_f32())).sum::<f64>() * scale;
-    let mut scores: Vec<f64> = keys.chunks(query.len()).map(dot).collect();
+    let (count, scale) = (T::count(query.len()), 1.0 / (query.len() as f64).sqrt());
+    let numbers = |line: &[T]| (0..query.len()).map(|at| f64::from(T::number(line, at))).collect::<Vec<f64>>();
+    let dot = |key: &[T]| query.iter().zip(numbers(key)).map(|(q, k)| f64::from(*q) * k).sum::<f64>() * scale;
+    let mut scores: Vec<f64> = keys.chunks(count).map(dot).collect();
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     scores.iter_mut().for_each(|score| *score = (*score - largest).exp());
     let total: f64 = scores.iter().sum();
     let mut sums = vec![0.0; query.len()];
-    for (score, value) in scores.iter().zip(values.chunks(query.len())) {
-        sums.iter_mut().zip(value).for_each(|(sum, value)| *sum += score / total * f64::from(value.to_f32()));
+    for (score, value) in scores.iter().zip(values.chunks(count)) {
+        sums.iter_mut().zip(numbers(value)).for_each(|(sum, value)| *sum += score / total * value);
     }
     out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
 }

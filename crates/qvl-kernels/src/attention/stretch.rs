@@ -109,7 +109,7 @@ impl<T: CacheElement> Stretch<'_, T> {
 #[derive(Clone, Copy)]
 pub(super) struct HeadLines<'a, T> {
     pub(super) data: &'a [T],
-    /// Distance of one position's numbers to the next one's.
+    /// Distance of one position's elements to the next one's.
     pub(super) stride: usize,
     /// Positions.
     pub(super) count: usize,
@@ -117,11 +117,11 @@ pub(super) struct HeadLines<'a, T> {
     pub(super) size: usize,
 }
 
-impl<T> HeadLines<'_, T> {
-    /// The numbers of position `index`.
+impl<T: CacheElement> HeadLines<'_, T> {
+    /// The elements of position `index`.
     #[inline(always)]
     pub(super) fn line(&self, index: usize) -> &[T] {
-        &self.data[index * self.stride..][..self.size]
+        &self.data[index * self.stride..][..T::count(self.size)]
     }
 }
 
@@ -149,26 +149,25 @@ impl<T: CacheElement> Task for ReadKeys<'_, T> {
                 *line = self.lines.line(index.min(self.lines.count - 1));
             }
             let panel = &mut self.keys[first / width * size * width..][..size * width];
-            interleave::<V, T>(lines, &mut panel[first % width..], width);
+            interleave::<V, T>(lines, size, &mut panel[first % width..], width);
         }
     }
 }
 
-/// Writes number p of line i to `out[p * width + i]`, as float32.
+/// Writes number p of line i, of `size`, to `out[p * width + i]`, as float32.
 #[inline(always)]
-fn interleave<V: Lanes, T: CacheElement>(lines: [&[T]; LINES], out: &mut [f32], width: usize) {
-    let size = lines[0].len();
+fn interleave<V: Lanes, T: CacheElement>(lines: [&[T]; LINES], size: usize, out: &mut [f32], width: usize) {
     let whole = size / V::COUNT * V::COUNT;
     for p in (0..whole).step_by(V::COUNT) {
         let mut vectors = [V::splat(0.0); LINES];
         for (vector, line) in vectors.iter_mut().zip(lines) {
-            *vector = T::load(&line[p..]);
+            *vector = T::load(line, p);
         }
         V::interleave(vectors, &mut out[p * width..], width);
     }
     for p in whole..size {
         for (out, line) in out[p * width..].iter_mut().zip(lines) {
-            *out = line[p].to_f32();
+            *out = T::number(line, p);
         }
     }
 }
@@ -188,11 +187,11 @@ impl<T: CacheElement> Task for ReadValues<'_, T> {
         for (index, row) in (0..self.lines.count).zip(self.values.chunks_exact_mut(size.next_multiple_of(V::COUNT))) {
             let line = self.lines.line(index);
             let whole = size / V::COUNT * V::COUNT;
-            for (line, out) in line.chunks_exact(V::COUNT).zip(row.chunks_exact_mut(V::COUNT)) {
-                T::load::<V>(line).store(out);
+            for p in (0..whole).step_by(V::COUNT) {
+                T::load::<V>(line, p).store(&mut row[p..]);
             }
-            for (line, out) in line[whole..].iter().zip(&mut row[whole..]) {
-                *out = line.to_f32();
+            for (p, out) in (whole..size).zip(&mut row[whole..]) {
+                *out = T::number(line, p);
             }
         }
     }

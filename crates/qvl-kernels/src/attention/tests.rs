@@ -15,7 +15,10 @@ struct Cache<T> {
 
 impl<T: CacheElement> Cache<T> {
     fn new(heads: usize, capacity: usize, head_size: usize, seed: u32) -> Self {
-        let lines = |seed| numbers(heads * capacity * head_size, seed).into_iter().map(T::from_f32).collect();
+        let lines = |seed| {
+            let numbers = numbers(heads * capacity * head_size, seed);
+            numbers.chunks(head_size).flat_map(|line| line.chunks(T::NUMBERS)).map(T::of).collect()
+        };
         Self { keys: lines(seed ^ 11), values: lines(seed ^ 12), heads, capacity, head_size }
     }
 
@@ -62,6 +65,7 @@ proptest! {
     ) {
         check_causal(&Cache::<f16>::new(heads, past + m + spare, head_size, seed), group, past, m, seed);
         check_causal(&Cache::<f32>::new(heads, past + m + spare, head_size, seed), group, past, m, seed);
+        check_causal(&Cache::<Int8Block>::new(heads, past + m + spare, head_size, seed), group, past, m, seed);
     }
 
     #[test]
@@ -96,7 +100,13 @@ fn stretches_of_a_long_past_are_merged() {
 }
 
 /// What comes of chunks of these lengths, one after another.
-fn in_chunks(cache: &Cache<f16>, query: &[f32], query_heads: usize, past: usize, chunks: &[usize]) -> Vec<f32> {
+fn in_chunks<T: CacheElement>(
+    cache: &Cache<T>,
+    query: &[f32],
+    query_heads: usize,
+    past: usize,
+    chunks: &[usize],
+) -> Vec<f32> {
     let (mut out, mut done) = (vec![f32::NAN; query.len()], 0);
     for &m in chunks {
         let part = done * query_heads * cache.head_size..(done + m) * query_heads * cache.head_size;
@@ -109,11 +119,14 @@ fn in_chunks(cache: &Cache<f16>, query: &[f32], query_heads: usize, past: usize,
 #[test]
 fn rows_depend_neither_on_their_neighbours_nor_on_the_threads() {
     let (past, m, group) = (1980, 120, 4);
-    let cache = Cache::<f16>::new(3, past + m, 48, 1);
     let query = queries(m * 3 * group * 48, 2);
     let with = |threads: usize, chunks: &[usize]| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| in_chunks(&cache, &query, 3 * group, past, chunks))
+        let (half, int8) = (Cache::<f16>::new(3, past + m, 48, 1), Cache::<Int8Block>::new(3, past + m, 48, 1));
+        pool.install(|| {
+            [in_chunks(&half, &query, 3 * group, past, chunks), in_chunks(&int8, &query, 3 * group, past, chunks)]
+                .concat()
+        })
     };
     let whole = with(1, &[m]);
     for (threads, chunks) in [(4, vec![m]), (1, vec![1; m]), (3, vec![1, 7, 62, 50]), (16, vec![2; m / 2])] {

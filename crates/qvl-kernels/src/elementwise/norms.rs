@@ -1,4 +1,9 @@
 //! Norms of rows.
+//!
+//! Root-mean-square norms compute in double precision and round once: a text decoder has four in each layer, and what each
+//! rounds away is multiplied by the layers behind it.
+
+use std::ops::AddAssign;
 
 use crate::lanes::{Lanes, Task};
 
@@ -22,7 +27,7 @@ impl Task for RmsNorm<'_> {
         for (x, out) in self.x.chunks_exact(width).zip(self.out.chunks_exact_mut(width)) {
             let factor = rms_factor(x, self.epsilon);
             for ((out, x), weight) in out.iter_mut().zip(x).zip(self.weight) {
-                *out = x * factor * weight;
+                *out = scaled(*x, factor, *weight);
             }
         }
     }
@@ -43,7 +48,7 @@ impl Task for RmsNormInPlace<'_> {
         for x in self.x.chunks_exact_mut(self.weight.len()) {
             let factor = rms_factor(x, self.epsilon);
             for (x, weight) in x.iter_mut().zip(self.weight) {
-                *x = *x * factor * weight;
+                *x = scaled(*x, factor, *weight);
             }
         }
     }
@@ -76,15 +81,21 @@ impl Task for LayerNorm<'_> {
 }
 
 #[inline(always)]
-fn rms_factor(x: &[f32], epsilon: f32) -> f32 {
-    1.0 / (sum(x, |x| x * x) / x.len() as f32 + epsilon).sqrt()
+fn rms_factor(x: &[f32], epsilon: f32) -> f64 {
+    let squares = sum(x, |x| f64::from(x) * f64::from(x));
+    1.0 / (squares / x.len() as f64 + f64::from(epsilon)).sqrt()
+}
+
+#[inline(always)]
+fn scaled(x: f32, factor: f64, weight: f32) -> f32 {
+    (f64::from(x) * factor * f64::from(weight)) as f32
 }
 
 /// The sum of the terms, in an order that the compiler can make vectors of and that is the same for all of them.
 #[inline(always)]
-fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+fn sum<T: Copy + Default + AddAssign>(x: &[f32], term: impl Fn(f32) -> T) -> T {
     let (chunks, rest) = x.as_chunks::<SUMS>();
-    let mut sums = [0.0; SUMS];
+    let mut sums = [T::default(); SUMS];
     for chunk in chunks {
         for (sum, x) in sums.iter_mut().zip(chunk) {
             *sum += term(*x);
@@ -97,7 +108,8 @@ fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     while width > 1 {
         width /= 2;
         for i in 0..width {
-            sums[i] += sums[i + width];
+            let other = sums[i + width];
+            sums[i] += other;
         }
     }
     sums[0]

@@ -1,11 +1,11 @@
 //! AVX-512: 32 registers of 16 numbers.
 
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_castpd_ps, _mm256_loadu_si256, _mm512_add_ps, _mm512_castpd512_pd256, _mm512_castps_pd,
-    _mm512_cvtph_ps, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_epi64, _mm512_loadu_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutex2var_pd, _mm512_reduce_add_ps, _mm512_reduce_max_ps,
-    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_sub_ps,
-    _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+    __m256, __m512, _mm_loadu_si128, _mm256_castpd_ps, _mm256_loadu_si256, _mm512_add_ps, _mm512_castpd512_pd256,
+    _mm512_castps_pd, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_div_ps, _mm512_extractf64x4_pd,
+    _mm512_fmadd_ps, _mm512_loadu_epi64, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_permutex2var_pd, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
+    _mm512_set1_ps, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
 };
 
 use half::f16;
@@ -40,6 +40,12 @@ impl Lanes for __m512 {
     fn load_f16(from: &[f16]) -> Self {
         let from = &from[..Self::COUNT];
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn load_i8(from: &[i8]) -> Self {
+        let from = &from[..Self::COUNT];
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.as_ptr().cast()))) }
     }
 
     #[inline(always)]

@@ -1,9 +1,10 @@
 //! NEON: 32 registers of 4 numbers.
 
 use std::arch::aarch64::{
-    float32x4_t, uint16x4_t, vaddq_f32, vaddq_s32, vaddvq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_s32_f32,
-    vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1_u16, vld1q_f32, vmaxvq_f32, vmulq_f32, vreinterpretq_f32_s32,
-    vrndnq_f32, vshlq_n_s32, vshrq_n_s32, vst1q_f32, vsubq_f32, vsubq_s32,
+    float32x4_t, uint16x4_t, vaddq_f32, vaddq_s32, vaddvq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_f32_s32,
+    vcvtq_s32_f32, vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vget_low_s16, vld1_s8, vld1_u16, vld1q_f32,
+    vmaxvq_f32, vmovl_s8, vmovl_s16, vmulq_f32, vreinterpretq_f32_s32, vrndnq_f32, vshlq_n_s32, vshrq_n_s32, vst1q_f32,
+    vsubq_f32, vsubq_s32,
 };
 use std::arch::asm;
 
@@ -45,6 +46,12 @@ impl Lanes for float32x4_t {
             asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) wide, in(vreg) halves, options(pure, nomem, nostack));
         }
         wide
+    }
+
+    #[inline(always)]
+    fn load_i8(from: &[i8]) -> Self {
+        let codes = [from[0], from[1], from[2], from[3], 0, 0, 0, 0];
+        unsafe { vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(codes.as_ptr()))))) }
     }
 
     #[inline(always)]

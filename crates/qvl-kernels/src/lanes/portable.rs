@@ -42,6 +42,11 @@ impl Lanes for Four {
     }
 
     #[inline(always)]
+    fn load_i8(from: &[i8]) -> Self {
+        Self(from_fn(|lane| f32::from(from[lane])))
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f32]) {
         to[..Self::COUNT].copy_from_slice(&self.0);
     }

@@ -1,6 +1,6 @@
 //! A package, measured run after run, each time with all engines.
 
-use qvl_engine::{Device, EngineOptions};
+use qvl_engine::{Device, EngineOptions, KvPrecision};
 use qvl_package::PackageDir;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -43,6 +43,9 @@ impl BenchEngine {
         }
         if options.precise {
             name.push_str(" precise");
+        }
+        if options.kv_cache != KvPrecision::Auto {
+            name = format!("{name} {} cache", options.kv_cache);
         }
         Self { name, options }
     }
@@ -180,6 +183,7 @@ mod tests {
         let precise = engine(|options| options.precise = true);
         assert_eq!(precise.name, "cpu precise");
         assert_eq!(bounds(&precise), [Some(Bound::ReadBandwidth), Some(Bound::Float32Peak), Some(Bound::Float32Peak)]);
+        assert_eq!(engine(|options| options.kv_cache = KvPrecision::Int8).name, "cpu int8 cache");
         let cuda = engine(|options| (options.engine, options.device) = (EngineChoice::Ort, Device::Cuda));
         assert_eq!((cuda.name.as_str(), bounds(&cuda)), ("ort cuda", [None; 3]));
     }

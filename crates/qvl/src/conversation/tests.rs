@@ -3,101 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failure of the test")]
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use qvl_checkpoint::{Config, Grid};
-use qvl_engine::{Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId};
-use qvl_export::{ExportOptions, NoProgress, Precision, export};
 use qvl_processor::Media;
 
 use super::*;
 use crate::media::read_image;
-
-/// What an engine was asked to do since the last look.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Work {
-    pictures: usize,
-    prefilled: usize,
-    opened: usize,
-    closed: usize,
-}
-
-/// The real engine, with a count of its work.
-struct Counting {
-    inner: Box<dyn Engine>,
-    work: Arc<Mutex<Work>>,
-    /// The token that shall be the first of an answer.
-    forced: Arc<Mutex<Option<u32>>>,
-}
-
-impl Engine for Counting {
-    fn config(&self) -> &Config {
-        self.inner.config()
-    }
-
-    fn load_time(&self) -> Duration {
-        self.inner.load_time()
-    }
-
-    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
-        self.work.lock().unwrap().pictures += grids.len();
-        self.inner.encode(pixel_values, grids)
-    }
-
-    fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {
-        self.work.lock().unwrap().opened += 1;
-        self.inner.open_sequence(capacity)
-    }
-
-    fn prefill(&mut self, sequence: SequenceId, prompt: &Prefill<'_>) -> Result<Logits, EngineError> {
-        self.work.lock().unwrap().prefilled += prompt.token_ids.len();
-        let mut logits = self.inner.prefill(sequence, prompt)?;
-        if let Some(token) = *self.forced.lock().unwrap() {
-            let last = logits.data.len() - logits.vocab;
-            logits.data[last + token as usize] = 1e6;
-        }
-        Ok(logits)
-    }
-
-    fn decode(&mut self, sequence: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
-        self.inner.decode(sequence, token, position)
-    }
-
-    fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), EngineError> {
-        self.inner.truncate(sequence, len)
-    }
-
-    fn len(&self, sequence: SequenceId) -> Option<usize> {
-        self.inner.len(sequence)
-    }
-
-    fn close_sequence(&mut self, sequence: SequenceId) {
-        self.work.lock().unwrap().closed += 1;
-        self.inner.close_sequence(sequence);
-    }
-}
-
-fn reference(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference").join(path)
-}
-
-fn pipeline(prefill_chunk: usize) -> (Pipeline, Arc<Mutex<Work>>) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut options = ExportOptions::new(directory.path().join("package"));
-    options.precision = Precision::Fp32;
-    export(&reference("tiny/dense-tied"), &options, &NoProgress).unwrap();
-    qvl_engine::runtime::locate_or_install().unwrap();
-    let engine = EngineOptions { prefill_chunk, ..EngineOptions::default() };
-    let mut pipeline = Pipeline::open(&options.output, &engine).unwrap();
-    // The vision graph is opened with the first picture, and so while its files are there.
-    pipeline.engine.encode(&vec![0.0; 4 * 1536], &[Grid { t: 1, h: 2, w: 2 }]).unwrap();
-    let work = Arc::new(Mutex::new(Work::default()));
-    let inner = pipeline.engine;
-    pipeline.engine = Box::new(Counting { inner, work: Arc::clone(&work), forced: Arc::default() });
-    (pipeline, work)
-}
+use crate::test_engine::{Controls, Work, pipeline, reference};
 
 fn picture(name: &str) -> Content {
     Content::Media(read_image(&reference("images").join(name)).unwrap())
@@ -136,17 +47,17 @@ fn a_turn_computes_only_what_is_new() {
     let first = ask(&mut conversation, vec![picture("photo_100x100.png"), text("What is in this image?")]);
     let prompt = first.usage.prompt_tokens;
     let expected = Work { pictures: 1, prefilled: prompt, opened: 1, closed: 0 };
-    assert_eq!(std::mem::take(&mut *work.lock().unwrap()), expected);
+    assert_eq!(work.take(), expected);
 
     let second = ask(&mut conversation, vec![text("And in this one?"), picture("small_20x30.png")]);
     assert_eq!(second.token_ids, afresh(&conversation));
-    let done = std::mem::take(&mut *work.lock().unwrap());
+    let done = work.take();
     assert_eq!((done.pictures, done.opened), (1, 0));
     // At least the first prompt was not computed again.
     assert!(done.prefilled <= second.usage.prompt_tokens - prompt, "{done:?} of {}", second.usage.prompt_tokens);
 
     drop(conversation);
-    assert_eq!(work.lock().unwrap().closed, 1);
+    assert_eq!(work.take().closed, 1);
 }
 
 #[test]
@@ -156,12 +67,12 @@ fn another_picture_in_the_same_place_is_computed_anew() {
     let first = ask(&mut conversation, vec![picture("noise_224x224.png"), text("What?")]);
     let Content::Media(other) = picture("exact_256x256.png") else { unreachable!() };
     conversation.reset();
-    let _ = std::mem::take(&mut *work.lock().unwrap());
+    let _ = work.take();
     let second = ask(&mut conversation, vec![Content::Media(other), text("What?")]);
     assert_eq!(first.prompt_token_ids, second.prompt_token_ids, "the test needs two pictures of one grid");
     assert_eq!(second.token_ids, afresh(&conversation));
     assert_ne!(second.token_ids, first.token_ids);
-    let done = work.lock().unwrap();
+    let done = work.take();
     assert_eq!(done.pictures, 1);
     assert!(done.prefilled > 64, "{done:?}");
 }
@@ -176,21 +87,19 @@ fn a_picture_is_encoded_once_and_its_features_outlive_the_turns() {
     let second = ask(&mut conversation, vec![picture("photo_100x100.png"), text("What is this?")]);
     assert_eq!(second.token_ids, afresh(&conversation));
     assert_ne!(first.prompt_token_ids, second.prompt_token_ids);
-    assert_eq!(work.lock().unwrap().pictures, 1);
+    assert_eq!(work.take().pictures, 1);
 }
 
 #[test]
 fn a_generated_placeholder_is_a_token_without_a_picture() {
-    let (mut pipeline, work) = pipeline(512);
+    let (mut pipeline, controls) = pipeline(512);
     let placeholder = pipeline.config().image_token_id;
-    let forced = Arc::new(Mutex::new(Some(placeholder)));
-    let inner = pipeline.engine;
-    pipeline.engine = Box::new(Counting { inner, work, forced: Arc::clone(&forced) });
+    controls.set(Controls { first_token: Some(placeholder), ..Controls::default() });
     let mut conversation = pipeline.conversation();
     let first = ask(&mut conversation, vec![text("Draw something.")]);
     assert_eq!((first.token_ids[0], first.token_ids.len()), (placeholder, 12));
     assert!(!first.text.contains("image_pad"));
-    *forced.lock().unwrap() = None;
+    controls.set(Controls::default());
     let second = ask(&mut conversation, vec![picture("photo_100x100.png"), text("Like this?")]);
     assert_eq!(second.token_ids, afresh(&conversation));
 }
@@ -215,10 +124,10 @@ fn the_same_question_again_prefills_one_token() {
     let mut conversation = pipeline.conversation();
     let first = ask(&mut conversation, vec![picture("photo_100x100.png"), text("What is this?")]);
     conversation.reset();
-    let _ = std::mem::take(&mut *work.lock().unwrap());
+    let _ = work.take();
     let second = ask(&mut conversation, vec![picture("photo_100x100.png"), text("What is this?")]);
     assert_eq!(first.token_ids, second.token_ids);
-    assert_eq!(*work.lock().unwrap(), Work { prefilled: 1, ..Work::default() });
+    assert_eq!(work.take(), Work { prefilled: 1, ..Work::default() });
 }
 
 #[test]
@@ -252,4 +161,24 @@ fn an_error_leaves_the_conversation_as_it_was() {
     assert!(conversation.media.is_empty());
     let next = ask(&mut conversation, vec![text("And now?")]);
     assert_eq!(next.token_ids, afresh(&conversation));
+}
+
+#[test]
+fn a_turn_that_was_taken_back_leaves_the_one_before_in_the_cache() {
+    let (mut pipeline, work) = pipeline(512);
+    let mut conversation = pipeline.conversation();
+    assert!(!conversation.undo());
+    conversation.set_system("Be brief.");
+    let first = ask(&mut conversation, vec![picture("photo_100x100.png"), text("What is this?")]);
+    let messages = conversation.messages().to_vec();
+    ask(&mut conversation, vec![picture("small_20x30.png"), text("And this?")]);
+    assert!(conversation.undo());
+    assert_eq!((conversation.messages(), conversation.media.len()), (&messages[..], 1));
+    let _ = work.take();
+    let second = ask(&mut conversation, vec![text("Where is it?")]);
+    assert_eq!(second.token_ids, afresh(&conversation));
+    let done = work.take();
+    assert!(done.pictures == 0 && done.prefilled <= second.usage.prompt_tokens - first.usage.prompt_tokens, "{done:?}");
+    assert!(conversation.undo() && conversation.undo() && !conversation.undo());
+    assert_eq!((conversation.messages().len(), conversation.media.len()), (1, 0));
 }

@@ -8,9 +8,10 @@ use super::question::{MediaFile, Question};
 use crate::answer::FinishReason;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
-use crate::generation::{GenerationConfig, Sampling};
+use crate::generation::GenerationConfig;
 use crate::media::{read_image, read_video};
 use crate::pipeline::{Pipeline, Request};
+use crate::sampler::Sampling;
 
 /// Answers end here unless something else is asked for; reference answers are short.
 pub const DEFAULT_MAX_NEW_TOKENS: usize = 96;

@@ -2,13 +2,13 @@
 
 mod candidates;
 mod seen;
+mod settings;
 
 use candidates::Candidates;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 pub use seen::SeenTokens;
-
-use crate::generation::Sampling;
+pub use settings::Sampling;
 
 /// Logits that no token can be chosen from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,9 +50,12 @@ impl Sampler {
     /// If a logit is NaN or plus infinity, or all are minus infinity.
     pub fn choose(&mut self, logits: &[f32], seen: &SeenTokens) -> Result<u32, SampleError> {
         check(logits)?;
-        let mut logits = logits.to_vec();
-        seen.penalise(&mut logits, &self.settings);
         let settings = &self.settings;
+        let mut logits = logits.to_vec();
+        for &(token, bias) in &settings.logit_bias {
+            change(&mut logits, token, |logit| logit + bias);
+        }
+        seen.penalise(&mut logits, settings);
         if settings.is_greedy() {
             return argmax(&logits);
         }
@@ -61,6 +64,15 @@ impl Sampler {
         candidates.keep_top_p(settings.top_p);
         candidates.keep_min_p(settings.min_p);
         Ok(candidates.draw(uniform(&mut self.random)))
+    }
+}
+
+/// Changes the logit of `token`, if there is one. The result is kept finite, so that an extreme penalty cannot make an
+/// infinity of a finite logit.
+fn change(logits: &mut [f32], token: u32, change: impl Fn(f32) -> f32) {
+    let logit = usize::try_from(token).ok().and_then(|token| logits.get_mut(token));
+    if let Some(logit) = logit.filter(|logit| logit.is_finite()) {
+        *logit = change(*logit).clamp(f32::MIN, f32::MAX);
     }
 }
 
@@ -185,5 +197,25 @@ mod tests {
         let mut seen = SeenTokens::default();
         seen.prompt(&[0]);
         assert_eq!(Sampler::new(&settings).choose(&[3.0, 2.0], &seen), Ok(1));
+    }
+
+    #[test]
+    fn a_bias_raises_and_lowers_its_token_only() {
+        let biased = |logit_bias: &[(u32, f32)]| {
+            let settings = Sampling { logit_bias: logit_bias.to_vec(), ..Sampling::default() };
+            draws(&settings, &[0.0, 3.0, 2.0, f32::NEG_INFINITY], 1)
+        };
+        assert_eq!(biased(&[(0, 3.5)]), [0]);
+        assert_eq!(biased(&[(1, -1.5), (2, -2.5)]), [1]);
+        assert_eq!(biased(&[(1, -50.0), (1, 50.0), (3, 100.0), (4, 100.0), (u32::MAX, 100.0)]), [1]);
+    }
+
+    #[test]
+    fn the_bias_comes_before_the_repetition_penalty() {
+        let settings = Sampling { repetition_penalty: 2.0, logit_bias: vec![(0, 4.0)], ..Sampling::default() };
+        let mut seen = SeenTokens::default();
+        seen.prompt(&[0]);
+        // (2 + 4) / 2 = 3 and not 2 / 2 + 4 = 5.
+        assert_eq!(Sampler::new(&settings).choose(&[2.0, 4.0], &seen), Ok(1));
     }
 }

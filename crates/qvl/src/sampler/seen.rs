@@ -1,14 +1,15 @@
 //! The tokens that came before, for the penalties on repeating them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::generation::Sampling;
+use super::{Sampling, change};
 
 /// Which tokens the prompt and the answer hold so far.
 #[derive(Debug, Default)]
 pub struct SeenTokens {
     anywhere: HashSet<u32>,
-    answer: HashSet<u32>,
+    /// How often each token is in the answer.
+    answer: HashMap<u32, u32>,
 }
 
 impl SeenTokens {
@@ -20,28 +21,25 @@ impl SeenTokens {
     /// Notes a token of the answer.
     pub fn generated(&mut self, token_id: u32) {
         self.anywhere.insert(token_id);
-        self.answer.insert(token_id);
+        *self.answer.entry(token_id).or_default() += 1;
     }
 
     /// Lowers the logits of tokens that were seen: the repetition penalty as in `transformers` (positive logits are
-    /// divided, negative ones multiplied; prompt and answer), then the presence penalty (subtracted; answer only).
+    /// divided, negative ones multiplied; prompt and answer), then the frequency and the presence penalty as in OpenAI's
+    /// API (the count times the one, and the other, subtracted; answer only).
     pub(super) fn penalise(&self, logits: &mut [f32], settings: &Sampling) {
-        if settings.repetition_penalty != 1.0 {
-            let penalty = settings.repetition_penalty;
-            change(logits, &self.anywhere, |logit| if logit < 0.0 { logit * penalty } else { logit / penalty });
+        let Sampling { repetition_penalty, frequency_penalty, presence_penalty, .. } = *settings;
+        if repetition_penalty != 1.0 {
+            for &token in &self.anywhere {
+                change(logits, token, |logit| {
+                    if logit < 0.0 { logit * repetition_penalty } else { logit / repetition_penalty }
+                });
+            }
         }
-        if settings.presence_penalty != 0.0 {
-            change(logits, &self.answer, |logit| logit - settings.presence_penalty);
-        }
-    }
-}
-
-/// The result is kept finite, so that an extreme penalty cannot make an infinity of a finite logit.
-fn change(logits: &mut [f32], tokens: &HashSet<u32>, penalty: impl Fn(f32) -> f32) {
-    for &token in tokens {
-        let logit = usize::try_from(token).ok().and_then(|token| logits.get_mut(token));
-        if let Some(logit) = logit.filter(|logit| logit.is_finite()) {
-            *logit = penalty(*logit).clamp(f32::MIN, f32::MAX);
+        if frequency_penalty != 0.0 || presence_penalty != 0.0 {
+            for (&token, &count) in &self.answer {
+                change(logits, token, |logit| logit - frequency_penalty * count as f32 - presence_penalty);
+            }
         }
     }
 }
@@ -60,6 +58,19 @@ mod tests {
         let mut logits = [4.0, -4.0, 3.0, 1.0];
         seen.penalise(&mut logits, &settings);
         assert_eq!(logits, [2.0, -8.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn the_frequency_penalty_counts_the_answer() {
+        let mut seen = SeenTokens::default();
+        seen.prompt(&[0, 1]);
+        for token in [1, 2, 2, 2] {
+            seen.generated(token);
+        }
+        let settings = Sampling { frequency_penalty: 0.5, presence_penalty: 0.25, ..Sampling::default() };
+        let mut logits = [1.0; 4];
+        seen.penalise(&mut logits, &settings);
+        assert_eq!(logits, [1.0, 0.25, -0.75, 1.0]);
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! Bodies: reading JSON within limits of size and time, writing JSON.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::error::ApiError;
+use crate::fields::Fields;
+use crate::options::ServerLimits;
+
+/// Bodies above this are parsed on a thread that may block.
+const PARSED_AT_ONCE_BYTES: usize = 64 << 10;
+
+/// Values in a body, of all levels together. Each takes some tens of bytes once it is parsed, and may be two in the body.
+const MAX_VALUES: usize = 1 << 20;
+
+/// What one permit of [`Bodies`] stands for: memory is counted in such pieces.
+const BYTES_PER_PERMIT: usize = 4 << 10;
+
+/// The memory for bodies, of all requests together.
+#[derive(Debug, Clone)]
+pub(crate) struct Bodies(Arc<Semaphore>);
+
+impl Bodies {
+    pub(crate) fn new(limits: &ServerLimits) -> Self {
+        Self(Arc::new(Semaphore::new(permits(limits.bodies_bytes.max(limits.body_bytes)) as usize)))
+    }
+
+    /// Waits until there is room for a body of `bytes`.
+    async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.0.clone().acquire_many_owned(permits(bytes)).await.ok()
+    }
+}
+
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX)
+}
+
+/// The body of a request as JSON.
+pub(crate) struct JsonBody {
+    /// Its fields.
+    pub(crate) fields: Fields,
+    /// Held for as long as what was read is in memory.
+    pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// Reads the body of `request`.
+///
+/// # Errors
+/// If it is not said to be JSON, too large, too slow, or no JSON object.
+pub(crate) async fn read_json(request: Request, bodies: &Bodies, limits: &ServerLimits) -> Result<JsonBody, ApiError> {
+    if !is_json(request.headers()) {
+        return Err(ApiError::unsupported_media_type());
+    }
+    let bytes = announced_length(request.headers()).unwrap_or(limits.body_bytes);
+    if bytes > limits.body_bytes {
+        return Err(ApiError::too_large(limits.body_bytes));
+    }
+    let read = async {
+        let room = bodies.room(bytes).await.ok_or_else(ApiError::internal)?;
+        Ok::<_, ApiError>((read_all(request.into_body(), limits.body_bytes).await?, room))
+    };
+    let (bytes, room) = timeout(limits.body_timeout, read).await.unwrap_or_else(|_| {
+        let seconds = limits.body_timeout.as_secs();
+        Err(ApiError::timeout(format!("the body of the request was not there after {seconds} seconds; send it faster")))
+    })?;
+    Ok(JsonBody { fields: Fields::of_request(parse(bytes).await?)?, room })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn read_all(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(limit)),
+        Err(_) => Err(ApiError::bad_request("the body of the request broke off")),
+    }
+}
+
+async fn parse(bytes: Bytes) -> Result<Value, ApiError> {
+    let parse = |bytes: &Bytes| {
+        if most_values(bytes) > MAX_VALUES {
+            return Err(ApiError::bad_request(format!("the body has more than {MAX_VALUES} values; send fewer")));
+        }
+        serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))
+    };
+    if bytes.len() <= PARSED_AT_ONCE_BYTES {
+        return parse(&bytes);
+    }
+    tokio::task::spawn_blocking(move || parse(&bytes)).await.map_err(|_| ApiError::internal())?
+}
+
+/// How many values a JSON text can have: one, and one more for each comma and each bracket outside strings.
+fn most_values(text: &[u8]) -> usize {
+    let (mut values, mut in_string, mut escaped) = (1, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    fn request(media_type: &str, body: &str) -> Request {
+        Request::builder().header(CONTENT_TYPE, media_type).body(Body::from(body.to_owned())).unwrap()
+    }
+
+    async fn read(media_type: &str, body: &str) -> Result<JsonBody, ApiError> {
+        let limits = ServerLimits { body_bytes: 100_000, ..ServerLimits::default() };
+        read_json(request(media_type, body), &Bodies::new(&limits), &limits).await
+    }
+
+    #[tokio::test]
+    async fn json_is_read_whatever_the_spelling_of_its_type() {
+        for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
+            let mut body = read(media_type, r#"{"n": 1}"#).await.unwrap();
+            assert_eq!(body.fields.count("n", 0, 1).unwrap(), Some(1));
+        }
+        for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
+            assert_eq!(
+                read(media_type, "{}").await.err().unwrap().into_response().status(),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_counted_outside_strings() {
+        for (text, values) in
+            [("1", 1), ("[]", 2), ("[1, 2]", 3), (r#"{"a": [1, {"b": "x,[{"}]}"#, 5), (r#"["\\",1,"\"",2]"#, 5)]
+        {
+            assert_eq!(most_values(text.as_bytes()), values, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_limits_is_refused() {
+        let large = format!("{{\"a\": \"{}\"}}", "x".repeat(100_000));
+        assert_eq!(
+            read("application/json", &large).await.err().unwrap().into_response().status(),
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
+        let deep = "[".repeat(50_000);
+        let error = read("application/json", &deep).await.err().unwrap();
+        assert!(error.to_json()["error"]["message"].as_str().unwrap().contains("recursion limit"));
+    }
+}

@@ -1,0 +1,160 @@
+//! A server: a model, a port, and the connections to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use qvl::Pipeline;
+use qvl::service::Service;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::app::App;
+use crate::grammar::compiler;
+use crate::options::{ServerLimits, ServerOptions};
+use crate::patient::PatientStream;
+use crate::remote::{RemoteError, RemoteMedia};
+use crate::router::{RouterError, router};
+
+/// Bytes of a request's head that are read at all; the router refuses smaller ones with a sentence.
+const MAX_HEAD_BYTES: usize = 256 << 10;
+
+/// Headers of a request.
+const MAX_HEADERS: usize = 128;
+
+/// How long to wait after the system refused a connection, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The model's thread does not start.
+    #[error(transparent)]
+    Service(#[from] qvl::Error),
+    /// The port cannot be had.
+    #[error(
+        "cannot listen on {host}, port {port}: {source}; give another --port, or --host an address of this machine"
+    )]
+    Listen {
+        /// The interface.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// An origin is none.
+    #[error(transparent)]
+    Router(#[from] RouterError),
+    /// Pictures cannot be fetched over https.
+    #[error("pictures cannot be fetched from the network: {0}")]
+    Remote(#[from] RemoteError),
+}
+
+/// A model behind a port.
+pub struct Server {
+    listener: TcpListener,
+    app: Arc<App>,
+    router: axum::Router,
+}
+
+impl Server {
+    /// Takes the model over and listens; requests are answered as soon as it [runs](Self::run).
+    ///
+    /// # Errors
+    /// If the port cannot be had, or an option is wrong.
+    pub async fn bind(pipeline: Pipeline, options: ServerOptions) -> Result<Self, ServerError> {
+        let (host, port) = (options.host.clone(), options.port);
+        let listener = TcpListener::bind((host.as_str(), port)).await;
+        let listener = listener.map_err(|source| ServerError::Listen { host, port, source })?;
+        let remote = options.remote_media.clone().map(RemoteMedia::new).transpose()?;
+        let grammars = compiler(&pipeline);
+        let service = Service::start(pipeline, options.service)?;
+        let app = Arc::new(App::new(service, options, remote, grammars));
+        let router = router(&app)?;
+        Ok(Self { listener, app, router })
+    }
+
+    /// The address that it listens on, with the port that was taken.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers requests until `shutdown`; then takes no more, finishes what it has, and returns.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, app, router } = self;
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        let places = Arc::new(Semaphore::new(app.options.limits.connections.max(1)));
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                // Those that ended are let go of.
+                Some(_) = connections.join_next() => {}
+                (stream, place) = accept(&listener, &places) => {
+                    connections.spawn(serve(stream, place, router.clone(), graceful.watcher(), app.options.limits.clone()));
+                }
+            }
+        }
+        drop(listener);
+        app.drain();
+        if timeout(app.options.limits.drain_timeout, graceful.shutdown()).await.is_err() {
+            tracing::warn!("answers that were not finished in time are broken off");
+        }
+        // A connection that is dropped cancels its answers, so that the model's thread ends soon.
+        connections.shutdown().await;
+        let stopped = spawn_blocking(move || app.service.stop()).await;
+        if stopped.is_err() {
+            tracing::error!("the model's thread did not end well");
+        }
+    }
+}
+
+/// The next connection, when there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // None would mean a closed semaphore, and nobody closes it.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                tracing::warn!("a connection was not accepted: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection.
+async fn serve(
+    stream: TcpStream,
+    _place: Option<OwnedSemaphorePermit>,
+    router: axum::Router,
+    watcher: Watcher,
+    limits: ServerLimits,
+) {
+    // Tokens are sent as they come. Where the system does not do that, they come later.
+    let _ = stream.set_nodelay(true);
+    let stream = TokioIo::new(PatientStream::new(stream, limits.write_timeout));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(stream, TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!("a connection ended: {error}");
+    }
+}
