@@ -27,7 +27,7 @@ OPTIONS = ("--api-key", KEY, "--allow-remote-media", "--remote-media-from", "127
 QUESTIONS = {
     "picture": ("Describe the picture.", ["figures.png"]),
     "pair": ("What differs between picture 1 and picture 2?", ["figures.png", "shapes.png"]),
-    "text": ("Which shape has three sides?", []),
+    "text": ("How many corners does a square have?", []),
 }
 
 

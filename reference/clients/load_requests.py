@@ -9,7 +9,7 @@ import zlib
 SIZES = [(1, 1), (5, 400), (30, 305), (64, 64), (200, 150), (333, 777), (640, 480), (1000, 40), (1280, 720), (1024, 1024)]
 PROMPTS = ["Describe the picture.", "How many shapes are there?", "What colour is the square?", "What is the background?"]
 FOLLOW_UPS = ["Where is it? Answer with its box in JSON.", "And the square?"]
-TEXTS = ["Which shape has three sides?", "Repeat the word: lamp", "Say nothing but yes."]
+TEXTS = ["How many corners does a square have?", "Repeat the word: lamp", "Say nothing but yes."]
 
 
 def png(width, height, background, shape):

@@ -39,10 +39,9 @@ class Server:
         return self.process.wait(STOP_SECONDS)
 
     def memory(self):
-        """Resident memory in bytes, of which files' maps are a part; None where there is no /proc."""
+        """Resident memory in bytes, without files' maps, which the kernel drops as it likes; None where there is no /proc."""
         with contextlib.suppress(OSError), open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
-            found = re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.MULTILINE)
-            return int(found.group(1)) * 1024
+            return 1024 * sum(map(int, re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", file.read(), re.MULTILINE)))
         return None
 
 
