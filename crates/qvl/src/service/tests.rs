@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failure of the test")]
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -13,6 +14,7 @@ use crate::answer::{Answer, FinishReason};
 use crate::cancel::CancelFlag;
 use crate::error::Error;
 use crate::generation::GenerationConfig;
+use crate::grammar::GrammarCompiler;
 use crate::media::read_image;
 use crate::pipeline::{Pipeline, Request};
 use crate::test_engine::{Controls, Watch, pipeline, reference};
@@ -140,6 +142,23 @@ fn who_cannot_be_decoded_fails_alone() {
         assert_eq!(asked.answer().token_ids, expected.token_ids, "{text}");
     }
     assert_eq!((service.statistics().failed, service.statistics().finished), (1, 3));
+}
+
+#[test]
+fn a_grammar_holds_for_its_own_job_and_ends_the_answer() {
+    let (service, watch) = start(ServiceOptions::default());
+    let ends = &service.generation_config().eos_token_ids;
+    let compiler = GrammarCompiler::new(service.processor().tokenizer(), ends).unwrap();
+    let choices = ["seventeen".to_owned(), "twenty".to_owned()];
+    let halt = watch.halt();
+    let (mut chosen, asked) = job(prompt(&service, "How many?"), greedy());
+    chosen.grammar = Some(Arc::new(compiler.choice(&choices).unwrap()));
+    service.submit(chosen).unwrap();
+    let free = ask(&service, prompt(&service, "How many?"));
+    drop(halt);
+    let answer = asked.answer();
+    assert!(choices.contains(&answer.text) && answer.finish_reason == FinishReason::Stop, "{answer:?}");
+    assert_eq!(free.answer().token_ids, alone("How many?").token_ids);
 }
 
 #[test]
