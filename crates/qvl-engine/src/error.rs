@@ -80,7 +80,7 @@ pub enum EngineError {
         /// Number of threads.
         threads: usize,
         /// What is in the way.
-        reason: rayon::ThreadPoolBuildError,
+        reason: io::Error,
     },
     /// There is not enough memory for a KV cache.
     #[error("there is no memory for {bytes} bytes of keys and values of {tokens} tokens: {reason}; shorten the prompt")]

@@ -56,6 +56,18 @@ fn rounding_turns_features_by_little() {
     }
 }
 
+/// Without `--precise` too.
+#[test]
+fn single_precision_stays_single_precision() {
+    let grid = Grid { t: 1, h: 12, w: 16 };
+    let mut exact = engine_of(EngineChoice::Cpu, "dense-tied");
+    let pixels = pixels(0, grid.patches(), exact.as_ref());
+    let package = package_of_kind("dense-tied", Kind { precision: Precision::Fp32, all_logits: false });
+    let fast = EngineOptions { precise: false, ..options_of(EngineChoice::Cpu) };
+    let found = qvl_engine::open(&package, &fast).unwrap().encode(&pixels, &[grid]).unwrap();
+    assert_eq!(found.data, exact.encode(&pixels, &[grid]).unwrap().data);
+}
+
 /// A package of the tiny checkpoint `name` with a vision tower in blocks of 8 bits.
 fn int8(name: &str) -> PackageDir {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cpu_vision").join(format!("{name}-int8"));

@@ -8,7 +8,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use qvl_kernels::{KeyValues, attend_causal, attend_full, vector_unit};
+use qvl_kernels::{Arithmetic, KeyValues, ThreadPool, attend_causal, attend_full, vector_unit};
 
 /// Key-value heads, query heads and size of a head of the text decoder.
 const HEADS: (usize, usize, usize) = (8, 32, 128);
@@ -20,16 +20,16 @@ const STEPS: [(usize, usize); 4] = [(1, 2048), (1, 8192), (512, 0), (512, 1536)]
 const PATCHES: usize = 3072;
 
 /// Pools of one thread and of all.
-fn pools() -> Vec<rayon::ThreadPool> {
+fn pools() -> Vec<ThreadPool> {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let pool = |threads| ThreadPool::new(threads).unwrap();
     if all > 1 { vec![pool(1), pool(all)] } else { vec![pool(1)] }
 }
 
 fn causal(criterion: &mut Criterion) {
     let (heads, query_heads, size) = HEADS;
     for pool in pools() {
-        let threads = pool.current_num_threads();
+        let threads = pool.num_threads();
         let mut group = criterion.benchmark_group(format!("causal {} {threads} threads", vector_unit()));
         group.sample_size(10);
         for (m, past) in STEPS {
@@ -54,7 +54,7 @@ fn causal(criterion: &mut Criterion) {
 
 fn full(criterion: &mut Criterion) {
     for pool in pools() {
-        let threads = pool.current_num_threads();
+        let threads = pool.num_threads();
         let mut group = criterion.benchmark_group(format!("full {} {threads} threads", vector_unit()));
         group.sample_size(10);
         for (heads, size) in [(16, 64), (16, 72)] {
@@ -62,10 +62,13 @@ fn full(criterion: &mut Criterion) {
             let rows = vec![0.5; PATCHES * 3 * width];
             let mut out = vec![0.0; PATCHES * width];
             group.throughput(Throughput::Elements((4 * PATCHES * PATCHES * width) as u64));
-            group.bench_function(format!("{heads} heads of {size}"), |bench| {
-                let qkv = [&rows[..], &rows[width..], &rows[2 * width..]];
-                bench.iter(|| pool.install(|| attend_full(qkv, 3 * width, PATCHES, heads, size, &mut out)));
-            });
+            for arithmetic in [Arithmetic::Float32, Arithmetic::Int8] {
+                group.bench_function(format!("{heads} heads of {size}, {arithmetic:?}"), |bench| {
+                    let qkv = [&rows[..], &rows[width..], &rows[2 * width..]];
+                    let mut compute = || attend_full(qkv, 3 * width, PATCHES, heads, size, arithmetic, &mut out);
+                    bench.iter(|| pool.install(&mut compute));
+                });
+            }
         }
         group.finish();
     }

@@ -8,7 +8,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, limits, linear};
+use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, ThreadPool, limits, linear};
 
 /// Outputs and inputs: `down_proj` of the 4B model and the transpose of it, which are its largest matrices.
 const SHAPES: [(usize, usize); 2] = [(2560, 9728), (9728, 2560)];
@@ -78,8 +78,8 @@ fn dense(criterion: &mut Criterion) {
 }
 
 /// One thread: others may be busy with something else.
-fn one_core() -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap()
+fn one_core() -> ThreadPool {
+    ThreadPool::new(1).unwrap()
 }
 
 criterion_group!(benches, blocks, dense);

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use qvl_kernels::{Rows, View, ViewMut, add_gram, matmul_nn_sub, matmul_nt, matmul_rows, vector_unit};
+use qvl_kernels::{Rows, ThreadPool, View, ViewMut, add_gram, matmul_nn_sub, matmul_nt, matmul_rows, vector_unit};
 
 /// Rows, outputs and inputs of the products: prompts of two lengths through a square matrix of the 4B model, and its
 /// `down_proj`.
@@ -32,7 +32,7 @@ impl Rows for Bfloat16 {
 fn products(criterion: &mut Criterion) {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     for threads in if all > 1 { vec![1, all] } else { vec![1] } {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = ThreadPool::new(threads).unwrap();
         for (m, n, k) in SHAPES {
             let (a, b, mut c) = (vec![0.5; m * k], vec![0.25; n * k], vec![0.0; m * n]);
             let stored = Bfloat16 { bits: vec![0x3e80; n * k], k };

@@ -7,6 +7,8 @@
 
 mod block;
 mod element;
+#[cfg(target_arch = "x86_64")]
+mod int16;
 mod int8_block;
 mod partial;
 mod pieces;
@@ -15,6 +17,7 @@ mod plain;
 mod stretch;
 
 use crate::lanes::Unit;
+use crate::linear::Arithmetic;
 pub use element::CacheElement;
 pub use int8_block::Int8Block;
 use pieces::{Attention, Lines, Seen};
@@ -38,7 +41,7 @@ pub struct KeyValues<'a, T> {
 ///
 /// `query` and `out` are [m, query heads, head size]; each stretch of query heads / key-value heads shares a key-value head.
 /// The new positions' keys and values are in the cache already, from position `past` on. Scores are scaled by the inverse
-/// square root of the head size. Shared by the threads of the current rayon pool.
+/// square root of the head size. Shared by the threads of the current pool.
 ///
 /// # Panics
 /// If a length does not fit, or the cache has no room for `past + m` positions.
@@ -99,15 +102,43 @@ fn check_causal<T: CacheElement>(
 /// Attention of each of `n` positions to all of them.
 ///
 /// `query`, `key`, `value` and `out` are [n, heads, head size], whose rows are `stride` numbers apart in the first three:
-/// they may be parts of longer rows. Scores are scaled by the inverse square root of the head size. Shared by the threads
-/// of the current rayon pool.
+/// they may be parts of longer rows. Scores are scaled by the inverse square root of the head size. With
+/// [`Arithmetic::Int8`] products are computed in int16 where that is faster, which takes memory for the keys and values
+/// once more, at half their size. Shared by the threads of the current pool.
 ///
 /// # Panics
 /// If a length does not fit.
 #[track_caller]
-pub fn attend_full(qkv: [&[f32]; 3], stride: usize, n: usize, heads: usize, head_size: usize, out: &mut [f32]) {
+pub fn attend_full(
+    qkv: [&[f32]; 3],
+    stride: usize,
+    n: usize,
+    heads: usize,
+    head_size: usize,
+    arithmetic: Arithmetic,
+    out: &mut [f32],
+) {
     check_full(qkv, stride, n, heads, head_size, out);
-    full(Unit::best(), qkv, stride, n, heads, head_size).run(n, out);
+    let attention = full(Unit::best(), qkv, stride, n, heads, head_size);
+    match arithmetic {
+        Arithmetic::Float32 => attention.run(n, out),
+        Arithmetic::Int8 => run_rounded(&attention, n, out),
+    }
+}
+
+/// With operands in int16 where that is faster.
+#[cfg(target_arch = "x86_64")]
+fn run_rounded(attention: &Attention<'_, f32>, n: usize, out: &mut [f32]) {
+    match int16::best() {
+        Some(kernel) => int16::run(kernel, attention, n, out),
+        None => attention.run(n, out),
+    }
+}
+
+/// Products in int16 are not faster here.
+#[cfg(not(target_arch = "x86_64"))]
+fn run_rounded(attention: &Attention<'_, f32>, n: usize, out: &mut [f32]) {
+    attention.run(n, out);
 }
 
 fn full(

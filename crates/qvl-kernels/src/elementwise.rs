@@ -1,6 +1,6 @@
 //! Norms, rotary embedding and activations, row by row.
 //!
-//! Long arrays are shared by the threads of the current rayon pool. What comes of a row depends on nothing else.
+//! Long arrays are shared by the threads of the current pool. What comes of a row depends on nothing else.
 
 mod activations;
 mod norms;
@@ -8,10 +8,9 @@ mod norms;
 mod plain;
 mod rotary;
 
-use rayon::prelude::*;
-
 use crate::lanes::Unit;
 use crate::matmul::expect_shape;
+use crate::pool::for_each;
 use activations::{GatedSilu, Gelu, GeluTanh, Map};
 use norms::{LayerNorm, RmsNorm, RmsNormInPlace};
 use rotary::Rotate;
@@ -100,7 +99,7 @@ fn for_pieces(x: &[f32], out: &mut [f32], width: usize, compute: impl Fn(&[f32],
         return compute(x, out);
     }
     let piece = (PIECE / width).max(1) * width;
-    x.par_chunks(piece).zip(out.par_chunks_mut(piece)).for_each(|(x, out)| compute(x, out));
+    for_each(x.chunks(piece).zip(out.chunks_mut(piece)), |(x, out)| compute(x, out));
 }
 
 /// As [`for_pieces`], of one array.
@@ -108,7 +107,7 @@ fn for_pieces_in_place(x: &mut [f32], width: usize, compute: impl Fn(&mut [f32])
     if x.len() <= PIECE {
         return compute(x);
     }
-    x.par_chunks_mut((PIECE / width).max(1) * width).for_each(compute);
+    for_each(x.chunks_mut((PIECE / width).max(1) * width), compute);
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Sums of outer products, from which calibration learns how inputs vary together.
 
-use rayon::prelude::*;
-
 use crate::kernel::{self, Kernel, LINES};
 use crate::matmul::expect_shape;
 use crate::pack::Operand;
+use crate::pool::for_each;
 use crate::product::{Part, Product, Update};
 use crate::{View, ViewMut};
 
@@ -58,10 +57,11 @@ fn mirror(kernel: &Kernel, rows: &mut [f32], n: usize, first: usize) {
     }
     let half = size / 2;
     let (top, bottom) = rows.split_at_mut(half * n);
-    top.par_chunks_mut(MIRRORED * n).enumerate().for_each(|(chunk, top)| {
+    for_each(top.chunks_mut(MIRRORED * n).enumerate(), |(chunk, top)| {
         transpose(kernel, bottom, first + chunk * MIRRORED, top, first + half, n);
     });
-    rayon::join(|| mirror(kernel, top, n, first), || mirror(kernel, bottom, n, first + half));
+    mirror(kernel, top, n, first);
+    mirror(kernel, bottom, n, first + half);
 }
 
 /// Copies columns of all rows of `from` [rows, n], from `column` on, to the rows of `to` [columns, n] from `at` on.

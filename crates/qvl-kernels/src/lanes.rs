@@ -1,5 +1,6 @@
 //! Vectors of float32 numbers: a loop over them is written once for all kinds of vector units.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use half::f16;
@@ -16,6 +17,8 @@ mod widen;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use functions::exp2;
 pub(crate) use functions::{exp, gelu, gelu_tanh, silu};
 pub(crate) use widen::widen;
 
@@ -77,9 +80,22 @@ pub trait Lanes: Copy {
             }
         }
     }
+    /// Writes the numbers `part` of each line, number p of line i to `out[p * width + i]`.
+    #[inline(always)]
+    fn interleave_f16(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
+        interleave_plain(lines, part, out, width);
+    }
     /// Begins to bring `line` nearer, which will be read soon. Does nothing unless the unit has a way.
     #[inline(always)]
     fn prefetch<T>(_line: &[T]) {}
+}
+
+/// [`Lanes::interleave_f16`] number by number.
+#[inline(always)]
+fn interleave_plain(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
+    for p in part {
+        out[p * width..].iter_mut().zip(lines).for_each(|(out, line)| *out = line[p]);
+    }
 }
 
 /// A computation that is written once for all vectors.
@@ -245,6 +261,32 @@ mod tests {
             let lanes = &a[..results[11][2] as usize];
             let largest = lanes.iter().copied().fold(f32::MIN, f32::max);
             assert_eq!(results[11][..2], [lanes.iter().sum(), largest], "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn halves_are_interleaved() {
+        struct Interleave<'a>(&'a [&'a [f16]; LINES], Range<usize>, &'a mut [f16], usize);
+        impl Task for Interleave<'_> {
+            type Output = ();
+            #[inline(always)]
+            fn run<V: Lanes>(self) {
+                V::interleave_f16(self.0, self.1, self.2, self.3);
+            }
+        }
+        let numbers: Vec<f16> = (0..LINES * 80).map(|i| f16::from_bits(i as u16)).collect();
+        let lines: [&[f16]; LINES] = std::array::from_fn(|i| &numbers[i * 80..][..80]);
+        for unit in Unit::available() {
+            for (part, width) in [(0..80, 8), (16..32, 32), (3..72, 11), (64..80, 16), (5..5, 8)] {
+                let mut out = vec![f16::NAN; 80 * width];
+                unit.run(Interleave(&lines, part.clone(), &mut out, width));
+                for (at, found) in out.iter().enumerate() {
+                    let (p, line) = (at / width, at % width);
+                    let is_written = part.contains(&p) && line < LINES;
+                    let expected = if is_written { lines[line][p].to_bits() } else { f16::NAN.to_bits() };
+                    assert_eq!(found.to_bits(), expected, "{unit:?}: {part:?} in rows of {width}, ({p}, {line})");
+                }
+            }
         }
     }
 

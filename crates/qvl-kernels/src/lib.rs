@@ -1,6 +1,6 @@
 //! Products of float32 matrices, as fast as the vector units of the machine.
 //!
-//! Matrices are row-major. Work is shared by the threads of the current rayon pool. Each element is summed in an order
+//! Matrices are row-major. Work is shared by the threads of the current [`ThreadPool`]. Each element is summed in an order
 //! that depends on the kernel, which is chosen by the kind of machine, and not on the number of threads or on the shape of
 //! the product: a row of a result does not change with the rows that are computed beside it. NaN and infinities
 //! propagate. Memory beside the operands is at most 16 MiB for the left-hand side and 4 MiB a thread for the right-hand
@@ -16,6 +16,7 @@ pub mod limits;
 mod linear;
 mod matmul;
 mod pack;
+mod pool;
 mod product;
 #[cfg(test)]
 mod reference;
@@ -28,5 +29,6 @@ pub use gram::add_gram;
 pub use kernel::vector_unit;
 pub use linear::{Arithmetic, Blocks, Elements, Linear, Matrix, linear};
 pub use matmul::{matmul_nn_sub, matmul_nt, matmul_rows};
+pub use pool::{ThreadPool, current_num_threads, for_each, map};
 pub use rows::Rows;
 pub use view::{View, ViewMut};

@@ -1,14 +1,13 @@
 //! What the machine could do at most, so that what it does can be put beside it.
 //!
-//! Each limit is that of the current rayon pool: all its threads work at once, and the slowest one's time counts. It is
+//! Each limit is that of the current pool: all its threads work at once, and the slowest one's time counts. It is
 //! measured a few times within a fraction of a second, and the best counts.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
 use crate::linear::int8::kernel;
+use crate::pool::{current_num_threads, for_each};
 
 /// Bytes that are read. A last cache that is shared by many cores may be large.
 const BYTES: usize = 512 << 20;
@@ -27,10 +26,12 @@ pub fn read_bandwidth() -> f64 {
     let mut numbers = vec![0_u64; BYTES / size_of::<u64>()];
     let stretch = STRETCH / size_of::<u64>();
     // Pages that were not written to would all be the same page of zeros.
-    numbers.par_chunks_mut(stretch).for_each(|numbers| numbers.fill(1));
+    for_each(numbers.chunks_mut(stretch), |numbers| numbers.fill(1));
     let seconds = || {
         let begin = Instant::now();
-        black_box(numbers.par_chunks(stretch).map(sum).reduce(|| 0, u64::wrapping_add));
+        for_each(numbers.chunks(stretch), |numbers| {
+            black_box(sum(numbers));
+        });
         begin.elapsed().as_secs_f64()
     };
     BYTES as f64 / fastest(seconds)
@@ -72,14 +73,16 @@ fn peak(products: impl Fn(usize) -> usize + Sync) -> f64 {
     while time(&products, steps) < LONG_ENOUGH {
         steps *= 2;
     }
-    let count = rayon::broadcast(|_| products(1)).iter().sum::<usize>() * steps;
+    let count = current_num_threads() * products(1) * steps;
     2.0 * count as f64 / fastest(|| time(&products, steps).as_secs_f64())
 }
 
 /// How long all threads need for so many steps each.
 fn time(products: &(impl Fn(usize) -> usize + Sync), steps: usize) -> Duration {
     let begin = Instant::now();
-    rayon::broadcast(|_| black_box(products(steps)));
+    for_each(0..current_num_threads(), |_| {
+        black_box(products(steps));
+    });
     begin.elapsed()
 }
 
@@ -95,7 +98,7 @@ mod tests {
     fn peaks_are_those_of_a_machine() {
         // A core does less than 10¹⁰ instructions a second, and more than 10⁶ even where it is shared.
         for peak in [int8_peak(), float32_peak()] {
-            let each = peak / rayon::current_num_threads() as f64;
+            let each = peak / current_num_threads() as f64;
             assert!(each > 1e6 && each < 1e14, "{peak:e}");
         }
     }

@@ -6,6 +6,7 @@ mod gemv;
 pub(crate) mod int8;
 #[cfg(test)]
 mod plain;
+mod row_of_blocks;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +45,7 @@ pub enum Arithmetic {
     Float32,
     /// Where weights are in blocks, rows are rounded to int8 in the same blocks, each with the scale of its largest
     /// magnitude over 127; products of codes are summed as integers, blocks in float32. float32 and float16 weights are
-    /// computed with as in [`Arithmetic::Float32`].
+    /// computed with as in [`Arithmetic::Float32`]. Attention of a whole frame has its operands rounded to int16.
     Int8,
 }
 
@@ -61,7 +62,7 @@ pub struct Linear<'a> {
 
 /// Fills the result of each of `products` with `x` [m, inputs] · matrixᵀ + bias.
 ///
-/// The work of all of them is shared by the threads of the current rayon pool; rows are rounded once for all. A row of a
+/// The work of all of them is shared by the threads of the current pool; rows are rounded once for all. A row of a
 /// result depends neither on the number of threads nor on the rows that are computed beside it.
 ///
 /// # Panics

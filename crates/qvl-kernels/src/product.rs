@@ -4,14 +4,13 @@
 //! 2008, with one change: the packed lines of the right-hand side have all of k, because they may be read only once.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use rayon::prelude::*;
+use std::sync::Mutex;
 
 use crate::ViewMut;
 use crate::grid::Grid;
 use crate::kernel::{Kernel, Tile};
 use crate::pack::Operand;
+use crate::pool::{current_num_threads, for_each, lock};
 
 /// Steps of k that are summed in registers before they are added to the result. A panel of them fits the first cache,
 /// a stretch of them the second.
@@ -80,7 +79,7 @@ impl Product<'_> {
             }
             return;
         }
-        let grid = Grid::new(self.kernel, (m, n, k), rayon::current_num_threads());
+        let grid = Grid::new(self.kernel, (m, n, k), current_num_threads());
         let buffers = Mutex::new(Vec::new());
         let mut packed = Aligned::default();
         for start in (0..m).step_by(grid.block) {
@@ -93,21 +92,17 @@ impl Product<'_> {
                 self.compute(start, piece, packed, &mut taken);
                 lock(&buffers).push(taken);
             };
-            if pieces.len() == 1 {
-                pieces.into_iter().for_each(compute);
-            } else {
-                pieces.into_par_iter().with_max_len(1).for_each(compute);
-            }
+            for_each(pieces.into_iter(), compute);
         }
     }
 
     /// Packs the left-hand lines `lines`.
     fn pack_left(&self, lines: Range<usize>, packed: &mut [f32]) {
         let (width, k) = (self.kernel.rows, self.k);
-        packed.par_chunks_mut(TOGETHER * width * k).enumerate().for_each_init(Vec::new, |scratch, (i, panels)| {
+        for_each(packed.chunks_mut(TOGETHER * width * k).enumerate(), |(i, panels)| {
             let first = lines.start + i * TOGETHER * width;
             let lines = first..lines.end.min(first + TOGETHER * width);
-            self.a.pack(self.kernel, lines, (k, width), panels, scratch);
+            self.a.pack(self.kernel, lines, (k, width), panels, &mut Vec::new());
         });
     }
 
@@ -175,23 +170,38 @@ fn store(tile: &Tile, width: usize, update: Update, rows: &mut [&mut [f32]], col
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Numbers that begin at a cache line, so that no load of a vector touches two.
 #[derive(Default)]
-pub(crate) struct Aligned(Vec<f32>);
+pub(crate) struct Aligned<T = f32>(Vec<T>);
 
-impl Aligned {
+impl<T: Copy + Default> Aligned<T> {
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+
+    /// Numbers that are left out at most.
+    const SPARE: usize = Self::LINE / size_of::<T>();
+
+    /// `length` zeros.
+    pub(crate) fn new(length: usize) -> Self {
+        Self(vec![T::default(); length + Self::SPARE])
+    }
+
     /// `length` numbers of any value.
-    pub(crate) fn take(&mut self, length: usize) -> &mut [f32] {
-        const LINE: usize = 64;
-        let spare = LINE / size_of::<f32>();
-        if self.0.len() < length + spare {
-            self.0 = vec![0.0; length + spare];
+    pub(crate) fn take(&mut self, length: usize) -> &mut [T] {
+        if self.0.len() < length + Self::SPARE {
+            *self = Self::new(length);
         }
-        let start = self.0.as_ptr().align_offset(LINE).min(spare);
+        let start = self.start();
         &mut self.0[start..][..length]
+    }
+
+    /// All numbers, at least as many as were asked for.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn get(&self) -> &[T] {
+        &self.0[self.start()..]
+    }
+
+    fn start(&self) -> usize {
+        self.0.as_ptr().align_offset(Self::LINE).min(Self::SPARE).min(self.0.len())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::panic::catch_unwind;
 
-use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, linear};
+use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, ThreadPool, linear};
 
 /// Numbers of both signs that float32 sums in another order would round in another way.
 fn numbers(length: usize, seed: usize) -> Vec<f32> {
@@ -32,7 +32,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         for arithmetic in [Arithmetic::Int8, Arithmetic::Float32] {
             let x = numbers(m * 1500, 1);
             let with = |threads| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let pool = ThreadPool::new(threads).unwrap();
                 pool.install(|| results(&x, m, (1500, 333), arithmetic))
             };
             let one = with(1);

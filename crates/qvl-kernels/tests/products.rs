@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::panic::catch_unwind;
 
-use qvl_kernels::{Rows, View, ViewMut, add_gram, matmul_nn_sub, matmul_nt, matmul_rows};
+use qvl_kernels::{Rows, ThreadPool, View, ViewMut, add_gram, matmul_nn_sub, matmul_nt, matmul_rows};
 
 /// Row i is i everywhere.
 struct Counted;
@@ -36,7 +36,7 @@ fn results(m: usize, n: usize, k: usize) -> Vec<f32> {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = ThreadPool::new(threads).unwrap();
         pool.install(|| results(150, 333, 1000))
     };
     let one = with(1);

@@ -1,8 +1,7 @@
 //! The mixture of experts in place of a layer's MLP (§5, MoE layer).
 
 use qvl_checkpoint::{MoeConfig, TextConfig};
-use qvl_kernels::{Arithmetic, gated_silu, linear};
-use rayon::prelude::*;
+use qvl_kernels::{Arithmetic, gated_silu, linear, map};
 
 use super::matrix::{StoredExperts, StoredMatrix};
 use super::weights::Weights;
@@ -51,10 +50,12 @@ impl Experts {
         let mut logits = vec![0.0; m * count];
         linear(x, m, &mut [self.router.product(&mut logits)], Arithmetic::Float32);
         let shares = shares(&logits, count, self.experts_per_row);
-        let chosen = shares.par_iter().enumerate().filter(|(_, shares)| !shares.is_empty());
-        let results: Vec<_> =
-            chosen.map(|(expert, shares)| (shares, self.expert(expert, x, shares, arithmetic))).collect();
-        for (shares, results) in results {
+        let chosen: Vec<_> = shares.iter().enumerate().filter(|(_, shares)| !shares.is_empty()).collect();
+        let results = map(chosen.len(), |index| {
+            let (expert, shares) = chosen[index];
+            self.expert(expert, x, shares, arithmetic)
+        });
+        for ((_, shares), results) in chosen.into_iter().zip(results) {
             for (share, result) in shares.iter().zip(results.chunks_exact(hidden)) {
                 let out = &mut out[share.row * hidden..][..hidden];
                 out.iter_mut().zip(result).for_each(|(out, result)| *out += share.weight * result);

@@ -18,11 +18,12 @@ mod vision_positions;
 mod weights;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use qvl_checkpoint::{Config, Grid};
+use qvl_kernels::ThreadPool;
 use qvl_package::{Graph, LogitsRows, PackageDir, Precision};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use self::cache_number::CacheNumber;
 use self::embedding::Embedding;
@@ -38,7 +39,7 @@ use crate::{
 /// A vision graph that is computed here.
 pub(crate) struct VisionGraph {
     encoder: VisionEncoder,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
 }
 
 impl VisionGraph {
@@ -63,7 +64,7 @@ impl VisionGraph {
 /// A package that is computed here.
 pub(crate) struct CpuEngine {
     package: PackageDir,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
     embedding: Embedding,
     text: TextDecoder,
     /// Mapped when the first picture comes.
@@ -104,14 +105,13 @@ impl CpuEngine {
     }
 }
 
-/// Threads of this engine's own, on the only device that it has.
-fn pool(options: &EngineOptions) -> Result<ThreadPool, EngineError> {
+/// The threads, which engines with as many share, on the only device that there is.
+fn pool(options: &EngineOptions) -> Result<Arc<ThreadPool>, EngineError> {
     if options.device != Device::Cpu {
         return Err(EngineError::OnlyProcessor { device: options.device });
     }
     let threads = options.thread_count();
-    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("qvl-cpu-{index}"));
-    builder.build().map_err(|reason| EngineError::Threads { threads, reason })
+    ThreadPool::shared(threads).map_err(|reason| EngineError::Threads { threads, reason })
 }
 
 impl CpuEngine {

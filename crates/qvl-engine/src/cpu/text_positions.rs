@@ -1,8 +1,7 @@
 //! The rotary tables of the text decoder (§5.2).
 
 use qvl_checkpoint::TextConfig;
-use qvl_kernels::rotate;
-use rayon::prelude::*;
+use qvl_kernels::{for_each, rotate};
 
 /// Fewer rows than this are rotated sooner than they are handed to another thread.
 const ROWS_AT_ONCE: usize = 16;
@@ -43,9 +42,11 @@ impl RotaryAngles {
 impl RotaryTables {
     /// Rotates the heads of the rows `x` [rows, width], which are those of the tokens from number `first` on.
     pub(super) fn rotate(&self, x: &mut [f32], width: usize, first: usize) {
-        x.par_chunks_exact_mut(width).with_min_len(ROWS_AT_ONCE).enumerate().for_each(|(row, x)| {
-            let (cos, sin) = self.row(first + row);
-            rotate(x, cos, sin);
+        for_each(x.chunks_mut(ROWS_AT_ONCE * width).enumerate(), |(piece, x)| {
+            for (row, x) in (first + piece * ROWS_AT_ONCE..).zip(x.chunks_exact_mut(width)) {
+                let (cos, sin) = self.row(row);
+                rotate(x, cos, sin);
+            }
         });
     }
 

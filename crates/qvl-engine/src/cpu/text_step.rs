@@ -2,8 +2,7 @@
 
 use std::mem;
 
-use qvl_kernels::Arithmetic;
-use rayon::prelude::*;
+use qvl_kernels::{Arithmetic, current_num_threads, for_each};
 
 use super::kv_cache::KvCache;
 use super::text_positions::RotaryTables;
@@ -60,11 +59,11 @@ impl Step<'_> {
         let attend = |(part, query, rows, out): (&Part<'_>, &[f32], usize, &mut [f32])| {
             part.cache.attend(layer, query, rows, part.past + part.tokens, out);
         };
-        // The threads share the attention of one sequence, or take those of several in turn.
-        if shares.len() == 1 {
+        // The threads share the attention of each of a few sequences, or take those of many in turn.
+        if shares.len() < current_num_threads() {
             shares.into_iter().for_each(attend);
         } else {
-            shares.into_par_iter().with_max_len(1).for_each(attend);
+            for_each(shares.into_iter(), attend);
         }
     }
 }

@@ -1,11 +1,10 @@
 //! A block of the vision tower, and the mergers after it (§4.4, §4.5).
 
 use qvl_checkpoint::VisionConfig;
-use qvl_kernels::{Arithmetic, Linear, attend_full, gelu, gelu_tanh, layer_norm, linear, rotate};
-use rayon::prelude::*;
+use qvl_kernels::{Arithmetic, Linear, attend_full, for_each, gelu, gelu_tanh, layer_norm, linear, rotate};
 
-use super::matrix::StoredMatrix;
-use super::stored::Stored;
+use super::matrix::{StoredElements, StoredMatrix};
+use super::stored::{Floats, Stored};
 use super::vision_positions::FramePositions;
 use super::weights::Weights;
 use crate::EngineError;
@@ -15,6 +14,9 @@ const EPSILON: f32 = 1e-6;
 
 /// Rows that go through the inner layer of an MLP at once: many more than a weight's unpacking would need to cost little.
 const INNER_ROWS: usize = 2048;
+
+/// Rows whose queries and keys are rotated at once; fewer are rotated sooner than handed to another thread.
+const ROWS_AT_ONCE: usize = 16;
 
 /// A linear layer with its bias.
 #[derive(Debug)]
@@ -28,6 +30,14 @@ impl Layer {
     pub(super) fn open(weights: &mut Weights, name: &str, outputs: usize, inputs: usize) -> Result<Self, EngineError> {
         let matrix = weights.matrix(&format!("{name}.weight"), outputs, inputs)?;
         Ok(Self { matrix, bias: weights.vector(&format!("{name}.bias"), outputs)? })
+    }
+
+    /// What is computed with its results: what is stored in single precision is computed in it.
+    fn arithmetic(&self, wanted: Arithmetic) -> Arithmetic {
+        match self.matrix.elements {
+            StoredElements::Floats(Floats::Float32(_)) => Arithmetic::Float32,
+            _ => wanted,
+        }
     }
 
     /// Fills `out` [m, outputs] from `x` [m, inputs].
@@ -114,7 +124,7 @@ impl Block {
         let Scratch { normed, qkv, update, inner } = scratch;
         self.attention_norm.run(x, normed);
         self.qkv.run(normed, qkv, arithmetic);
-        self.attend(qkv, positions, normed);
+        self.attend(qkv, positions, arithmetic, normed);
         self.projection.run(normed, update, arithmetic);
         add(x, update);
         self.mlp_norm.run(x, normed);
@@ -129,16 +139,20 @@ impl Block {
     }
 
     /// Attention of the patches of each frame to each other; queries and keys of `qkv` [patches, 3 · hidden] are rotated.
-    fn attend(&self, qkv: &mut [f32], positions: &FramePositions, out: &mut [f32]) {
+    fn attend(&self, qkv: &mut [f32], positions: &FramePositions, arithmetic: Arithmetic, out: &mut [f32]) {
+        let arithmetic = self.qkv.arithmetic(arithmetic);
         let hidden = self.projection.matrix.inputs;
         let half = hidden / self.heads / 2;
-        let angles = positions.cos.par_chunks(half).zip(positions.sin.par_chunks(half));
-        let frame = angles.len();
+        let angles = |rows: usize| positions.cos.chunks(rows * half).zip(positions.sin.chunks(rows * half));
+        let frame = angles(1).len();
         for (qkv, out) in qkv.chunks_mut(frame * 3 * hidden).zip(out.chunks_mut(frame * hidden)) {
-            let rows = qkv.par_chunks_mut(3 * hidden).zip(angles.clone());
-            rows.for_each(|(row, (cos, sin))| rotate(&mut row[..2 * hidden], cos, sin));
+            for_each(qkv.chunks_mut(ROWS_AT_ONCE * 3 * hidden).zip(angles(ROWS_AT_ONCE)), |(rows, (cos, sin))| {
+                let angles = cos.chunks(half).zip(sin.chunks(half));
+                let rows = rows.chunks_mut(3 * hidden).zip(angles);
+                rows.for_each(|(row, (cos, sin))| rotate(&mut row[..2 * hidden], cos, sin));
+            });
             let parts = [&qkv[..], &qkv[hidden..], &qkv[2 * hidden..]];
-            attend_full(parts, 3 * hidden, frame, self.heads, hidden / self.heads, out);
+            attend_full(parts, 3 * hidden, frame, self.heads, hidden / self.heads, arithmetic, out);
         }
     }
 }
@@ -192,6 +206,7 @@ impl Merger {
 /// Adds `update` to `x`.
 fn add(x: &mut [f32], update: &[f32]) {
     const PIECE: usize = 1 << 15;
-    let pieces = x.par_chunks_mut(PIECE).zip(update.par_chunks(PIECE));
-    pieces.for_each(|(x, update)| x.iter_mut().zip(update).for_each(|(x, update)| *x += update));
+    for_each(x.chunks_mut(PIECE).zip(update.chunks(PIECE)), |(x, update)| {
+        x.iter_mut().zip(update).for_each(|(x, update)| *x += update);
+    });
 }

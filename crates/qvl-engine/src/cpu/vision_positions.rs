@@ -1,7 +1,7 @@
 //! Where a frame's patches lie: block order, interpolated position embedding, rotary angles (§4.2, §4.3).
 
 use qvl_checkpoint::{Grid, VisionConfig};
-use rayon::prelude::*;
+use qvl_kernels::for_each;
 
 /// What is added to a frame's patches, and by what their heads are rotated; the same for all frames of a grid.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ fn angles(places: &[[usize; 2]], frequencies: &[f32]) -> Vec<f32> {
 fn learned(grid: Grid, places: &[[usize; 2]], table: &[f32], config: &VisionConfig) -> Vec<f32> {
     let (hidden, side) = (config.hidden_size, config.grid_side());
     let mut out = vec![0.0; places.len() * hidden];
-    out.par_chunks_mut(hidden).zip(places).for_each(|(out, &[row, column])| {
+    for_each(out.chunks_mut(hidden).zip(places), |(out, &[row, column])| {
         let (rows, columns) = (taps(row, grid.h, side), taps(column, grid.w, side));
         let tap = |r: usize, c: usize| {
             let entry = &table[(rows[r].0 * side + columns[c].0) * hidden..][..hidden];

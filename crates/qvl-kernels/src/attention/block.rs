@@ -10,28 +10,32 @@ use crate::lanes::{self, Lanes, Task, Unit};
 pub(super) const BLOCK: usize = 64;
 
 /// Keys and values of some positions, as the products read them.
-pub(super) struct Block<'a, T> {
+pub(super) struct Block<'a, K, T, U> {
     pub(super) unit: Unit,
     /// Size of a head.
     pub(super) size: usize,
     /// The first position, a multiple of [`BLOCK`].
     pub(super) first: usize,
     /// In panels [size, two vectors].
-    pub(super) keys: &'a [f32],
+    pub(super) keys: &'a [K],
     /// Whole vectors, as many as a row of the sums.
     pub(super) values: HeadLines<'a, T>,
+    /// The values of the next block, as they are stored. They are brought nearer while memory would have nothing to do.
+    pub(super) next: HeadLines<'a, U>,
 }
 
 /// The scores of `R` rows, on whole cache lines.
 #[repr(align(64))]
 struct Scores<const R: usize>([[f32; BLOCK]; R]);
 
-impl<T: CacheElement> Block<'_, T> {
+impl<K: CacheElement, T: CacheElement, U: CacheElement> Block<'_, K, T, U> {
     /// Adds the block to the `R` rows from `row` on, whose queries are [size, R], each as far as it sees.
     pub(super) fn attend<const R: usize>(&self, queries: &[f32], row: usize, seen: &[usize], partial: &mut Partial) {
         let (queries, count) = (queries.as_chunks::<R>().0, self.values.count);
         let mut scores = Scores([[0.0; BLOCK]; R]);
-        self.unit.run(Products { queries, keys: self.keys, size: self.size, count, scores: &mut scores });
+        // The first panel is enough.
+        let next = HeadLines { count: if row == 0 { self.next.count } else { 0 }, ..self.next };
+        self.unit.run(Products { queries, keys: self.keys, size: self.size, count, next, scores: &mut scores });
         let width = partial.width;
         let (largest, totals, sums) = partial.parts();
         let mut factors = [1.0; R];
@@ -44,20 +48,22 @@ impl<T: CacheElement> Block<'_, T> {
             });
         }
         let sums = &mut sums[row * width..(row + R) * width];
-        self.unit.run(WeighedSums { scores: &scores, factors: &factors, values: self.values, sums });
+        self.unit.run(WeighedSums { scores: &scores, factors: &factors, values: self.values, next, sums });
     }
 }
 
 /// The products of `queries` [size, R] and the first `count` keys, and of what follows in their panels.
-struct Products<'a, const R: usize> {
+struct Products<'a, T, U, const R: usize> {
     queries: &'a [[f32; R]],
-    keys: &'a [f32],
+    keys: &'a [T],
     size: usize,
     count: usize,
+    /// What is brought nearer on the way: the first half of it.
+    next: HeadLines<'a, U>,
     scores: &'a mut Scores<R>,
 }
 
-impl<const R: usize> Task for Products<'_, R> {
+impl<T: CacheElement, U: CacheElement, const R: usize> Task for Products<'_, T, U, R> {
     type Output = ();
 
     #[inline(always)]
@@ -65,12 +71,20 @@ impl<const R: usize> Task for Products<'_, R> {
         let panel = 2 * V::COUNT;
         for (column, keys) in (0..self.count).step_by(panel).zip(self.keys.chunks_exact(self.size * panel)) {
             let mut sums = [[V::splat(0.0); 2]; R];
-            for (query, keys) in self.queries.iter().zip(keys.chunks_exact(panel)) {
-                let keys = [V::load(keys), V::load(&keys[V::COUNT..])];
-                for (sums, query) in sums.iter_mut().zip(query) {
-                    let query = V::splat(*query);
-                    sums[0] = query.mul_add(keys[0], sums[0]);
-                    sums[1] = query.mul_add(keys[1], sums[1]);
+            // Half of a block in all of its panels.
+            let mut next = column / 2..column / 2 + V::COUNT;
+            let each = self.size.div_ceil(V::COUNT);
+            for (queries, keys) in self.queries.chunks(each).zip(keys.chunks(each * panel)) {
+                if let Some(index) = next.next() {
+                    self.next.prefetch::<V>(index);
+                }
+                for (query, keys) in queries.iter().zip(keys.chunks_exact(panel)) {
+                    let keys = [T::load::<V>(keys, 0), T::load(keys, V::COUNT)];
+                    for (sums, query) in sums.iter_mut().zip(query) {
+                        let query = V::splat(*query);
+                        sums[0] = query.mul_add(keys[0], sums[0]);
+                        sums[1] = query.mul_add(keys[1], sums[1]);
+                    }
                 }
             }
             for (row, sums) in self.scores.0.iter_mut().zip(sums) {
@@ -120,14 +134,16 @@ impl Task for Exponentials<'_> {
 }
 
 /// Multiplies `sums` [R, width of the values] by the factors and adds the products of the scores and the values.
-struct WeighedSums<'a, T, const R: usize> {
+struct WeighedSums<'a, T, U, const R: usize> {
     scores: &'a Scores<R>,
     factors: &'a [f32; R],
     values: HeadLines<'a, T>,
+    /// What is brought nearer on the way: the second half of it.
+    next: HeadLines<'a, U>,
     sums: &'a mut [f32],
 }
 
-impl<T: CacheElement, const R: usize> Task for WeighedSums<'_, T, R> {
+impl<T: CacheElement, U: CacheElement, const R: usize> Task for WeighedSums<'_, T, U, R> {
     type Output = ();
 
     #[inline(always)]
@@ -143,12 +159,15 @@ impl<T: CacheElement, const R: usize> Task for WeighedSums<'_, T, R> {
     }
 }
 
-impl<T: CacheElement, const R: usize> WeighedSums<'_, T, R> {
+impl<T: CacheElement, U: CacheElement, const R: usize> WeighedSums<'_, T, U, R> {
     /// Computes two vectors of each row, from `column` on.
     #[inline(always)]
     fn add_two<V: Lanes>(&mut self, column: usize) {
         let mut gathered = [[V::splat(0.0); 2]; R];
         for (position, values) in (0..self.values.count.min(BLOCK)).zip(self.values.data.chunks(self.values.stride)) {
+            if position % 2 == 0 {
+                self.next.prefetch_part::<V>(BLOCK / 2 + position / 2, column);
+            }
             let values = [T::load::<V>(values, column), T::load(values, column + V::COUNT)];
             for (gathered, scores) in gathered.iter_mut().zip(&self.scores.0) {
                 let score = V::splat(scores[position]);

@@ -1,9 +1,12 @@
 //! What keys and values are kept in.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
-use crate::lanes::Lanes;
+use super::stretch::interleave;
+use crate::lanes::{LINES, Lanes};
 
 /// An element of the KV cache: [`f32`], [`half::f16`] or [`Int8Block`](super::Int8Block).
 pub trait CacheElement: LoadNumbers + Copy + Send + Sync {
@@ -38,6 +41,12 @@ pub trait CacheElement: LoadNumbers + Copy + Send + Sync {
 pub trait LoadNumbers: Sized {
     /// The numbers of a head from number `first` on, a multiple of a vector's numbers, in a vector.
     fn load<V: Lanes>(head: &[Self], first: usize) -> V;
+
+    /// What keys of this type are kept in while a single panel of queries is multiplied with them.
+    type Kept: CacheElement + Default;
+
+    /// Writes the numbers `part` of each head, number p of head i to `out[p * width + i]`.
+    fn interleave<V: Lanes>(heads: &[&[Self]; LINES], part: Range<usize>, out: &mut [Self::Kept], width: usize);
 }
 
 impl CacheElement for f32 {
@@ -61,6 +70,13 @@ impl LoadNumbers for f32 {
     fn load<V: Lanes>(head: &[Self], first: usize) -> V {
         V::load(&head[first..])
     }
+
+    type Kept = f32;
+
+    #[inline(always)]
+    fn interleave<V: Lanes>(heads: &[&[f32]; LINES], part: Range<usize>, out: &mut [f32], width: usize) {
+        interleave::<V, f32>(heads, part, out, width);
+    }
 }
 
 impl CacheElement for f16 {
@@ -83,5 +99,12 @@ impl LoadNumbers for f16 {
     #[inline(always)]
     fn load<V: Lanes>(head: &[Self], first: usize) -> V {
         V::load_f16(&head[first..])
+    }
+
+    type Kept = f16;
+
+    #[inline(always)]
+    fn interleave<V: Lanes>(heads: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
+        V::interleave_f16(heads, part, out, width);
     }
 }

@@ -1,10 +1,13 @@
 //! Keys and values in int8.
 
+use std::ops::Range;
+
 use half::bf16;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::element::{CacheElement, LoadNumbers};
-use crate::lanes::Lanes;
+use super::stretch::interleave;
+use crate::lanes::{LINES, Lanes};
 
 /// Numbers of a block. Fewer would cost memory for scales, more would let one large number cost others their places; the
 /// vectors of every unit divide it.
@@ -56,6 +59,13 @@ impl LoadNumbers for Int8Block {
     fn load<V: Lanes>(head: &[Self], first: usize) -> V {
         let block = &head[first / SIZE];
         V::load_i8(&block.codes[first % SIZE..]).mul(V::splat(widened(block.scale)))
+    }
+
+    type Kept = f32;
+
+    #[inline(always)]
+    fn interleave<V: Lanes>(heads: &[&[Self]; LINES], part: Range<usize>, out: &mut [f32], width: usize) {
+        interleave::<V, Self>(heads, part, out, width);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Attention cut into pieces of work.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use super::CacheElement;
 use super::partial::Partial;
-use super::stretch::{STRETCH, Stretch, Tile, panels};
+use super::stretch::{HeadLines, STRETCH, Stretch, Tile, panels};
 use crate::lanes::Unit;
+use crate::pool::{self, current_num_threads, for_each};
 
 /// Query rows of one piece: so many that reading keys and values costs little beside the products, and so few that the
 /// piece stays in the second cache.
@@ -25,6 +26,15 @@ pub(super) struct Lines<'a, T> {
     pub(super) stride: usize,
 }
 
+impl<'a, T> Lines<'a, T> {
+    /// Those of head `head` at `positions`, of `size` numbers each.
+    pub(super) fn of_head(&self, head: usize, positions: &Range<usize>, size: usize) -> HeadLines<'a, T> {
+        let start = head * self.head_stride + positions.start * self.stride;
+        let data = self.data.get(start..).unwrap_or_default();
+        HeadLines { data, stride: self.stride, count: positions.len(), size }
+    }
+}
+
 /// Which positions a query sees.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Seen {
@@ -36,7 +46,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// How many positions a query at `position` of its array sees.
-    fn by(self, position: usize) -> usize {
+    pub(super) fn by(self, position: usize) -> usize {
         match self {
             Self::UpTo { past } => past + position + 1,
             Self::All { count } => count,
@@ -61,13 +71,13 @@ pub(super) struct Attention<'a, T> {
 }
 
 /// Query rows that are computed together: those of some positions and of the query heads of one key-value head.
-struct Piece<'a> {
+pub(super) struct Piece<'a> {
     /// The key-value head.
-    head: usize,
+    pub(super) head: usize,
     /// The first position.
-    first: usize,
+    pub(super) first: usize,
     /// Where the result goes, position by position.
-    rows: Vec<&'a mut [f32]>,
+    pub(super) rows: Vec<&'a mut [f32]>,
 }
 
 impl<T: CacheElement> Attention<'_, T> {
@@ -79,16 +89,17 @@ impl<T: CacheElement> Attention<'_, T> {
         let work = out.len().saturating_mul(self.seen.by(positions - 1));
         let pieces = self.pieces(positions, out);
         if work < SMALL {
-            pieces.into_iter().for_each(|piece| self.attend(piece, false));
+            pieces.into_iter().for_each(|piece| self.attend(piece));
+        } else if positions * self.group <= FEW {
+            self.attend_by_stretches(pieces);
         } else {
-            let share = positions * self.group <= FEW;
-            pieces.into_par_iter().with_max_len(1).for_each(|piece| self.attend(piece, share));
+            for_each(pieces.into_iter(), |piece| self.attend(piece));
         }
     }
 
     /// Cuts the result into pieces. How has no influence on what is computed.
-    fn pieces<'o>(&self, positions: usize, out: &'o mut [f32]) -> Vec<Piece<'o>> {
-        let wanted = (2 * rayon::current_num_threads()).div_ceil(self.heads);
+    pub(super) fn pieces<'o>(&self, positions: usize, out: &'o mut [f32]) -> Vec<Piece<'o>> {
+        let wanted = (2 * current_num_threads()).div_ceil(self.heads);
         let each = positions.div_ceil(wanted).min(ROWS / self.group).max(1);
         let count = positions.div_ceil(each);
         let empty = |index| Piece { head: index / count, first: index % count * each, rows: Vec::new() };
@@ -101,19 +112,31 @@ impl<T: CacheElement> Attention<'_, T> {
         pieces
     }
 
-    /// Computes a piece; `share` its stretches of positions with other threads.
-    fn attend(&self, piece: Piece<'_>, share: bool) {
+    /// Computes a piece.
+    fn attend(&self, piece: Piece<'_>) {
         let tile = self.tile(&piece);
-        let stretches = tile.seen[tile.seen.len() - 1].div_ceil(STRETCH);
         let compute = |index| Stretch { attention: self, tile: &tile, start: index * STRETCH }.run();
-        let whole = if share {
-            let parts: Vec<Partial> = (0..stretches).into_par_iter().map(compute).collect();
-            parts.into_iter().reduce(Partial::merge)
-        } else {
-            (0..stretches).map(compute).reduce(Partial::merge)
-        };
+        let whole = (0..tile.stretches()).map(compute).reduce(Partial::merge);
         if let Some(whole) = whole {
             whole.write(piece.rows);
+        }
+    }
+
+    /// Computes pieces whose stretches of positions are shared by the threads too.
+    fn attend_by_stretches(&self, pieces: Vec<Piece<'_>>) {
+        let tiles: Vec<Tile> = pieces.iter().map(|piece| self.tile(piece)).collect();
+        // Those that see less than others have stretches of nothing.
+        let count = tiles.iter().map(Tile::stretches).max().unwrap_or_default();
+        let stretch = |index| (&tiles[index / count], index % count * STRETCH);
+        let mut parts = pool::map(tiles.len() * count, |index| {
+            let (tile, start) = stretch(index);
+            Stretch { attention: self, tile, start }.run()
+        })
+        .into_iter();
+        for piece in pieces {
+            if let Some(whole) = parts.by_ref().take(count).reduce(Partial::merge) {
+                whole.write(piece.rows);
+            }
         }
     }
 

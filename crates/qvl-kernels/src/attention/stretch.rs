@@ -6,7 +6,7 @@ use super::CacheElement;
 use super::block::{BLOCK, Block};
 use super::partial::Partial;
 use super::pieces::{Attention, Lines};
-use crate::lanes::{LINES, Lanes, Task};
+use crate::lanes::{LINES, Lanes, Task, WIDEST};
 use crate::product::Aligned;
 
 /// Positions of a stretch. All but the last one of a past are whole.
@@ -35,6 +35,13 @@ pub(super) struct Tile {
     pub(super) seen: Vec<usize>,
 }
 
+impl Tile {
+    /// How many stretches the rows see.
+    pub(super) fn stretches(&self) -> usize {
+        self.seen[self.seen.len() - 1].div_ceil(STRETCH)
+    }
+}
+
 /// A tile over the positions from `start` on, [`STRETCH`] of them or those that there are.
 pub(super) struct Stretch<'a, T> {
     pub(super) attention: &'a Attention<'a, T>,
@@ -49,36 +56,33 @@ impl<T: CacheElement> Stretch<'_, T> {
         let (count, most) = unit.sizes();
         let (seen, width) = (&self.tile.seen, size.next_multiple_of(count));
         let mut partial = Partial::new(seen.len(), width);
-        let (mut keys, mut widened) = (Aligned::default(), Aligned::default());
-        let keys = keys.take(BLOCK * size);
-        // A single panel reads values only once.
-        let is_read_once = seen.len() <= most && width == size;
-        let widened = widened.take(if is_read_once { 0 } else { BLOCK * width });
+        let (mut keys, mut widened, mut kept) = (Aligned::default(), Aligned::default(), Aligned::default());
         let end = seen[seen.len() - 1].min(self.start + STRETCH);
+        // A single panel reads keys and values only once.
+        let is_read_once = seen.len() <= most && width == size;
         for first in (self.start..end).step_by(BLOCK) {
             let positions = first..end.min(first + BLOCK);
             let next = positions.end..end.min(positions.end + BLOCK);
             let Attention { keys: key_lines, values: value_lines, .. } = self.attention;
-            unit.run(ReadKeys {
-                lines: self.lines(key_lines, &positions),
-                next: [self.lines(key_lines, &next), self.lines(value_lines, &next)],
-                keys: &mut *keys,
-            });
-            let values = self.lines(value_lines, &positions);
+            let (lines, next_keys) = (self.lines(key_lines, &positions), self.lines(key_lines, &next));
+            let (values, next) = (self.lines(value_lines, &positions), self.lines(value_lines, &next));
             if is_read_once {
-                self.add(&Block { unit, size, first, keys, values }, &mut partial);
+                let keys = kept.take(BLOCK * size);
+                unit.run(KeepKeys { lines, next: next_keys, keys: &mut *keys });
+                self.add(&Block { unit, size, first, keys, values, next }, &mut partial);
             } else {
-                let count = positions.len();
+                let (keys, widened, count) = (keys.take(BLOCK * size), widened.take(BLOCK * width), positions.len());
+                unit.run(ReadKeys { lines, next: next_keys, keys: &mut *keys });
                 unit.run(ReadValues { lines: values, values: &mut *widened });
                 let values = HeadLines { data: &*widened, stride: width, count, size: width };
-                self.add(&Block { unit, size, first, keys, values }, &mut partial);
+                self.add(&Block { unit, size, first, keys, values, next }, &mut partial);
             }
         }
         partial
     }
 
     /// Adds a block to all rows that see it.
-    fn add<U: CacheElement>(&self, block: &Block<'_, U>, partial: &mut Partial) {
+    fn add<K: CacheElement, U: CacheElement>(&self, block: &Block<'_, K, U, T>, partial: &mut Partial) {
         let (seen, size) = (&self.tile.seen, block.size);
         for rows in panels(seen.len(), block.unit.sizes().1).filter(|rows| seen[rows.end - 1] > block.first) {
             let queries = &self.tile.queries[rows.start * size..rows.end * size];
@@ -95,13 +99,7 @@ impl<T: CacheElement> Stretch<'_, T> {
 
     /// The lines of the tile's head at `positions`.
     fn lines<'l>(&self, lines: &Lines<'l, T>, positions: &Range<usize>) -> HeadLines<'l, T> {
-        let start = self.tile.head * lines.head_stride + positions.start * lines.stride;
-        HeadLines {
-            data: lines.data.get(start..).unwrap_or_default(),
-            stride: lines.stride,
-            count: positions.len(),
-            size: self.attention.head_size,
-        }
+        lines.of_head(self.tile.head, positions, self.attention.head_size)
     }
 }
 
@@ -123,14 +121,31 @@ impl<T: CacheElement> HeadLines<'_, T> {
     pub(super) fn line(&self, index: usize) -> &[T] {
         &self.data[index * self.stride..][..T::count(self.size)]
     }
+
+    /// Begins to bring position `index` nearer, if there is one.
+    #[inline(always)]
+    pub(super) fn prefetch<V: Lanes>(&self, index: usize) {
+        if index < self.count {
+            V::prefetch(self.line(index));
+        }
+    }
+
+    /// As [`Self::prefetch`], of the two vectors from number `first` on.
+    #[inline(always)]
+    pub(super) fn prefetch_part<V: Lanes>(&self, index: usize, first: usize) {
+        if index < self.count {
+            let line = self.line(index);
+            let end = (first + 2 * V::COUNT).div_ceil(T::NUMBERS).min(line.len());
+            V::prefetch(&line[(first / T::NUMBERS).min(end)..end]);
+        }
+    }
 }
 
 /// Writes keys to `keys` in panels [size, two vectors]; what is missing to a multiple of [`LINES`] repeats the last key,
-/// farther ones are not touched. On the way it has keys and values of the next block brought nearer: memory works while
-/// these are computed with.
+/// farther ones are not touched. On the way it has the keys of the next block brought nearer.
 struct ReadKeys<'a, T> {
     lines: HeadLines<'a, T>,
-    next: [HeadLines<'a, T>; 2],
+    next: HeadLines<'a, T>,
     keys: &'a mut [f32],
 }
 
@@ -139,33 +154,67 @@ impl<T: CacheElement> Task for ReadKeys<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let (size, width) = (self.lines.size, 2 * V::COUNT);
-        for first in (0..self.lines.count).step_by(LINES) {
-            for next in &self.next {
-                (first..next.count.min(first + LINES)).for_each(|index| V::prefetch(next.line(index)));
-            }
-            let mut lines: [&[T]; LINES] = [&[]; LINES];
-            for (index, line) in (first..).zip(&mut lines) {
-                *line = self.lines.line(index.min(self.lines.count - 1));
-            }
-            let panel = &mut self.keys[first / width * size * width..][..size * width];
-            interleave::<V, T>(lines, size, &mut panel[first % width..], width);
+        for_eights::<V, T, f32>(self.lines, self.next, self.keys, interleave::<V, T>);
+    }
+}
+
+/// As [`ReadKeys`], without widening where that can wait: a single panel of queries does it as fast when it reads them.
+struct KeepKeys<'a, T: CacheElement> {
+    lines: HeadLines<'a, T>,
+    next: HeadLines<'a, T>,
+    keys: &'a mut [T::Kept],
+}
+
+impl<T: CacheElement> Task for KeepKeys<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        for_eights::<V, T, T::Kept>(self.lines, self.next, self.keys, T::interleave::<V>);
+    }
+}
+
+/// Calls `interleave` with parts of [`LINES`] lines and where the lines begin in their panel.
+#[inline(always)]
+fn for_eights<V: Lanes, T: CacheElement, O>(
+    lines: HeadLines<'_, T>,
+    next: HeadLines<'_, T>,
+    panels: &mut [O],
+    interleave: impl Fn(&[&[T]; LINES], Range<usize>, &mut [O], usize),
+) {
+    let (size, width) = (lines.size, 2 * V::COUNT);
+    let part = size.div_ceil(LINES).next_multiple_of(WIDEST);
+    for first in (0..lines.count).step_by(LINES) {
+        let mut eight: [&[T]; LINES] = [&[]; LINES];
+        for (index, line) in (first..).zip(&mut eight) {
+            *line = lines.line(index.min(lines.count - 1));
+        }
+        let panel = &mut panels[first / width * size * width..][..size * width];
+        for index in 0..LINES {
+            next.prefetch::<V>(first + index);
+            let part = (index * part).min(size)..((index + 1) * part).min(size);
+            interleave(&eight, part, &mut panel[first % width..], width);
         }
     }
 }
 
-/// Writes number p of line i, of `size`, to `out[p * width + i]`, as float32.
+/// Writes the numbers `part` of each line, number p of line i to `out[p * width + i]`, as float32.
 #[inline(always)]
-fn interleave<V: Lanes, T: CacheElement>(lines: [&[T]; LINES], size: usize, out: &mut [f32], width: usize) {
-    let whole = size / V::COUNT * V::COUNT;
-    for p in (0..whole).step_by(V::COUNT) {
+pub(super) fn interleave<V: Lanes, T: CacheElement>(
+    lines: &[&[T]; LINES],
+    part: Range<usize>,
+    out: &mut [f32],
+    width: usize,
+) {
+    let whole = part.end - part.len() % V::COUNT;
+    for p in (part.start..whole).step_by(V::COUNT) {
         let mut vectors = [V::splat(0.0); LINES];
         for (vector, line) in vectors.iter_mut().zip(lines) {
             *vector = T::load(line, p);
         }
         V::interleave(vectors, &mut out[p * width..], width);
     }
-    for p in whole..size {
+    for p in whole..part.end {
         for (out, line) in out[p * width..].iter_mut().zip(lines) {
             *out = T::number(line, p);
         }

@@ -2,6 +2,7 @@ use half::f16;
 use proptest::prelude::*;
 
 use super::*;
+use crate::pool::ThreadPool;
 use crate::reference::numbers;
 
 /// Keys and values of a cache, the ones in use and those behind them.
@@ -121,7 +122,7 @@ fn rows_depend_neither_on_their_neighbours_nor_on_the_threads() {
     let (past, m, group) = (1980, 120, 4);
     let query = queries(m * 3 * group * 48, 2);
     let with = |threads: usize, chunks: &[usize]| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = ThreadPool::new(threads).unwrap();
         let (half, int8) = (Cache::<f16>::new(3, past + m, 48, 1), Cache::<Int8Block>::new(3, past + m, 48, 1));
         pool.install(|| {
             [in_chunks(&half, &query, 3 * group, past, chunks), in_chunks(&int8, &query, 3 * group, past, chunks)]

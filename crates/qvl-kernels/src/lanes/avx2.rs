@@ -8,6 +8,7 @@ use std::arch::x86_64::{
     _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32,
     _mm256_srai_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps,
 };
+use std::ops::Range;
 
 use half::f16;
 
@@ -132,6 +133,11 @@ impl Lanes for __m256 {
         for (p, column) in unsafe { transpose(lines) }.into_iter().enumerate() {
             column.store(&mut out[p * width..]);
         }
+    }
+
+    #[inline(always)]
+    fn interleave_f16(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
+        unsafe { super::x86::interleave_f16(lines, part, out, width) }
     }
 
     #[inline(always)]

@@ -7,6 +7,7 @@ use std::arch::x86_64::{
     _mm512_permutex2var_pd, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
     _mm512_set1_ps, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
 };
+use std::ops::Range;
 
 use half::f16;
 
@@ -120,6 +121,11 @@ impl Lanes for __m512 {
                 second.store(&mut out[(p + 4) * width..]);
             }
         }
+    }
+
+    #[inline(always)]
+    fn interleave_f16(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
+        unsafe { super::x86::interleave_f16(lines, part, out, width) }
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use std::f32::consts::LOG2_E;
 use super::Lanes;
 
 /// The logarithm of 2 in two parts: the first has so few bits that its multiples up to 150 are exact.
-const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
+const LN_2_PARTS: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
 
 /// e^x, within 2 units in the last place; NaN of NaN.
 ///
@@ -15,9 +15,24 @@ pub(crate) fn exp<V: Lanes>(x: V) -> V {
     // Beyond these limits the result is 0 or infinite. NaN passes, see `Lanes::max`.
     let x = V::splat(-104.0).max(V::splat(89.0).min(x));
     let n = x.mul(V::splat(LOG2_E)).round();
-    let r = n.mul_add(V::splat(-LN_2[0]), x);
-    let r = n.mul_add(V::splat(-LN_2[1]), r);
+    let r = n.mul_add(V::splat(-LN_2_PARTS[0]), x);
+    let r = n.mul_add(V::splat(-LN_2_PARTS[1]), r);
     polynomial(r, &[1.0, 1.0, 1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0]).scale(n)
+}
+
+/// 2^x for x up to 0, with an error of at most 4e-6 of it; NaN of NaN.
+///
+/// x is n + r with |r| ≤ 1/2, and 2^r is Taylor's series up to r⁵.
+#[cfg(any(target_arch = "x86_64", test))]
+#[inline(always)]
+pub(crate) fn exp2<V: Lanes>(x: V) -> V {
+    /// Powers of ln 2 over factorials.
+    const COEFFICIENTS: [f32; 6] =
+        [1.0, std::f32::consts::LN_2, 0.240_226_5, 0.055_504_11, 0.009_618_129, 0.001_333_356];
+    // Below this limit the result is 0. NaN passes, see `Lanes::max`.
+    let x = V::splat(-150.0).max(x);
+    let n = x.round();
+    polynomial(x.sub(n), &COEFFICIENTS).scale(n)
 }
 
 /// x · σ(x), the sigmoid linear unit.
@@ -118,6 +133,36 @@ mod tests {
                 let unit_in_last_place = f64::from((expected as f32).next_up() - expected as f32);
                 let error = (f64::from(found) - expected).abs() / unit_in_last_place;
                 assert!(error <= 2.0, "{unit:?}: e^{x} = {found:e}, {error} units off");
+            }
+        }
+    }
+
+    struct Powers<'a>(&'a mut [f32]);
+
+    impl Task for Powers<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<V: Lanes>(self) {
+            for x in self.0.chunks_exact_mut(V::COUNT) {
+                exp2(V::load(x)).store(x);
+            }
+        }
+    }
+
+    #[test]
+    fn powers_of_two_are_near() {
+        let x: Vec<f32> =
+            (0..=120_016).map(|i| i as f32 * -1e-3).chain([f32::NEG_INFINITY, -150.0, f32::NAN]).collect();
+        for unit in Unit::available() {
+            let mut found = x.clone();
+            found.resize(x.len().next_multiple_of(WIDEST), 0.0);
+            unit.run(Powers(&mut found));
+            for (x, found) in x.iter().zip(found) {
+                let expected = f64::from(*x).exp2();
+                let error = (f64::from(found) - expected).abs();
+                // Below the normal numbers there are fewer bits.
+                let near = error <= 4e-6 * expected + 2e-45 || x.is_nan() && found.is_nan();
+                assert!(near, "{unit:?}: 2^{x} = {found:e}");
             }
         }
     }

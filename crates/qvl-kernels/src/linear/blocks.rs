@@ -1,5 +1,6 @@
 //! Matrices in blocks of few bits.
 
+use crate::lanes::{Lanes, Task, Unit};
 use crate::matmul::expect_shape;
 
 /// The elements of a matrix [rows, columns] as `MatMulNBits` takes them: a row's elements in blocks of `size`, the last one
@@ -39,14 +40,16 @@ impl Blocks<'_> {
 
     /// Fills `out`, which has a number for each column, with row `row`.
     pub fn read_row(&self, row: usize, out: &mut [f32]) {
-        let columns = out.len();
-        for (block, out) in out.chunks_mut(self.size).enumerate() {
+        self.read_part(row, out.len(), 0, out);
+    }
+
+    /// Fills `out` with what row `row` of a matrix with `columns` columns has from column `first` on, where a block begins.
+    pub(crate) fn read_part(&self, row: usize, columns: usize, first: usize, out: &mut [f32]) {
+        for (block, out) in (first / self.size..).zip(out.chunks_mut(self.size)) {
             let codes = self.codes_of(row, block, columns);
             let scale = self.scales[row * self.per_row(columns) + block];
-            let zero_point = self.zero_point(row, block, columns);
-            for (index, out) in out.iter_mut().enumerate() {
-                *out = (f32::from(code(codes, index, self.bits)) - f32::from(zero_point)) * scale;
-            }
+            let zero_point = f32::from(self.zero_point(row, block, columns));
+            Unit::best().run(Unpack { codes, bits: self.bits, zero_point, scale, out });
         }
     }
 
@@ -60,6 +63,36 @@ impl Blocks<'_> {
         expect_shape("scales", self.scales.len(), rows, blocks);
         if let Some(zero_points) = self.zero_points {
             expect_shape("zero points", zero_points.len(), rows, (blocks * self.bits).div_ceil(8));
+        }
+    }
+}
+
+/// Fills `out` with the first numbers of a block.
+struct Unpack<'a> {
+    codes: &'a [u8],
+    bits: usize,
+    zero_point: f32,
+    scale: f32,
+    out: &'a mut [f32],
+}
+
+impl Task for Unpack<'_> {
+    type Output = ();
+
+    /// The compiler vectorises the loops.
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let number = |code: u8| (f32::from(code) - self.zero_point) * self.scale;
+        if self.bits == 8 {
+            self.out.iter_mut().zip(self.codes).for_each(|(out, code)| *out = number(*code));
+            return;
+        }
+        let (pairs, rest) = self.out.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(self.codes) {
+            *pair = [number(byte & 15), number(byte >> 4)];
+        }
+        if let [last] = rest {
+            *last = number(self.codes[pairs.len()] & 15);
         }
     }
 }

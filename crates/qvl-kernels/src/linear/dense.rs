@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::{Blocks, Elements, Linear, gemv};
+use super::{Blocks, Elements, Linear, gemv, row_of_blocks};
 use crate::kernel::Kernel;
 use crate::pack::Operand;
 use crate::product::{Part, Product, Update};
@@ -23,9 +21,14 @@ impl Rows for Unpacked<'_> {
 /// Computes `products` of the rows `x` [m, inputs]; the shapes have been checked.
 pub(super) fn linear(kernel: &Kernel, x: &[f32], m: usize, products: Vec<&mut Linear<'_>>) {
     let direct = |product: &&mut Linear<'_>| m == 1 && !matches!(product.matrix.elements, Elements::Blocks(_));
-    let (direct, tiled): (Vec<_>, Vec<_>) = products.into_iter().partition(direct);
+    let (direct, others): (Vec<_>, Vec<_>) = products.into_iter().partition(direct);
     gemv::linear(kernel, x, direct);
-    tiled.into_par_iter().for_each(|product| multiply(kernel, x, m, product));
+    for product in others {
+        match product.matrix.elements {
+            Elements::Blocks(blocks) if m == 1 => row_of_blocks::linear(kernel, x, blocks, product),
+            _ => multiply(kernel, x, m, product),
+        }
+    }
 }
 
 /// Computes a product by tiles.

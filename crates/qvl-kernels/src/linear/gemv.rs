@@ -3,11 +3,11 @@
 //! The sums are those of [`crate::product`], bit for bit, so that a row's result is the same alone and among others.
 
 use half::f16;
-use rayon::prelude::*;
 
 use super::{Elements, Linear};
 use crate::kernel::Kernel;
 use crate::lanes::widen;
+use crate::pool::for_each;
 use crate::product::DEPTH;
 
 /// Outputs of a piece: their sums stay in the first cache while the matrix goes by, and their part of a row is a page or two
@@ -38,7 +38,7 @@ pub(super) fn linear(kernel: &Kernel, x: &[f32], products: Vec<&mut Linear<'_>>)
             out,
         }));
     }
-    pieces.into_par_iter().with_max_len(1).for_each(|piece| piece.compute(kernel, x));
+    for_each(pieces.into_iter(), |piece| piece.compute(kernel, x));
 }
 
 impl Piece<'_> {

@@ -4,6 +4,8 @@
 //! output begins at 0; block after block, the integer sum is converted to float32, multiplied by the product of both
 //! scales and added with one rounding; the bias is added last.
 
+#[cfg(target_arch = "x86_64")]
+mod direct;
 pub(crate) mod kernel;
 mod panel;
 mod peak;
@@ -24,10 +26,10 @@ mod neon_dot;
 mod portable;
 
 use kernel::Int8Kernel;
-use rayon::prelude::*;
 use rounded::{Format, Rounded};
 
 use super::{Blocks, Elements, Linear};
+use crate::pool::{current_num_threads, for_each};
 
 /// Rounded rows that stay in the second cache while panels go by, in bytes.
 const RESIDENT: usize = 1 << 18;
@@ -93,11 +95,7 @@ fn run(kernel: &Int8Kernel, inputs: usize, m: usize, products: Vec<&mut Linear<'
         jobs.push(Job { blocks, bias: *bias, rounded });
     }
     let compute = |mut piece: Piece<'_>| kernel.compute(&jobs[piece.product], &mut piece, by_panels);
-    if pieces.len() == 1 {
-        pieces.into_iter().for_each(compute);
-    } else {
-        pieces.into_par_iter().with_max_len(1).for_each(compute);
-    }
+    for_each(pieces.into_iter(), compute);
 }
 
 /// What rows are rounded to for a product with `blocks`.
@@ -111,7 +109,7 @@ fn columns(width: usize, inputs: usize, m: usize, outputs: usize, by_panels: boo
     let panels = if by_panels {
         SMALL.div_ceil(m * inputs * width)
     } else {
-        (outputs.div_ceil(width) / (PIECES * rayon::current_num_threads())).clamp(1, MOST_PANELS)
+        (outputs.div_ceil(width) / (PIECES * current_num_threads())).clamp(1, MOST_PANELS)
     };
     panels * width
 }

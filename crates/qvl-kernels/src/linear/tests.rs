@@ -130,11 +130,15 @@ proptest! {
 fn rows_do_not_depend_on_the_rows_beside_them() {
     let (m, inputs, outputs) = (800, 1100, 200);
     let x = numbers(m * inputs, 1);
-    let (codes, scales) = (bytes(outputs * 1120 / 2, 2), numbers(outputs * 35, 3));
-    let blocks = Blocks { bits: 4, size: 32, codes: &codes, scales: &scales, zero_points: None };
+    let (codes, scales) = (bytes(outputs * 1152 / 2, 2), numbers(outputs * 35, 3));
+    let blocks = |size: usize| {
+        let count = outputs * inputs.div_ceil(size);
+        Blocks { bits: 4, size, codes: &codes[..count * size / 2], scales: &scales[..count], zero_points: None }
+    };
     let wide = numbers(inputs * outputs, 4);
     let halves: Vec<f16> = wide.iter().copied().map(f16::from_f32).collect();
-    for elements in [Elements::Blocks(blocks), Elements::Float32(&wide), Elements::Float16(&halves)] {
+    let (small, large) = (Elements::Blocks(blocks(32)), Elements::Blocks(blocks(128)));
+    for elements in [small, large, Elements::Float32(&wide), Elements::Float16(&halves)] {
         for arithmetic in [Arithmetic::Int8, Arithmetic::Float32] {
             let compute = |m: usize| {
                 let mut out = vec![f32::NAN; m * outputs];

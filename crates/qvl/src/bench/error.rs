@@ -1,5 +1,7 @@
 //! Why a package could not be measured.
 
+use std::io;
+
 use crate::error::Error;
 
 /// Why a package could not be measured.
@@ -14,7 +16,7 @@ pub enum BenchError {
         /// Threads that were wanted.
         threads: usize,
         /// What the system says.
-        reason: rayon::ThreadPoolBuildError,
+        reason: io::Error,
     },
     /// An engine failed.
     #[error("{task} failed: {source}")]

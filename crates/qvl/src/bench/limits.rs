@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rayon::ThreadPool;
+use qvl_kernels::ThreadPool;
 use serde::Serialize;
 
 /// What the figures were measured on.

@@ -1,8 +1,10 @@
 //! A package, measured run after run, each time with all engines.
 
+use std::sync::Arc;
+
 use qvl_engine::{Device, EngineOptions, KvPrecision};
+use qvl_kernels::ThreadPool;
 use qvl_package::PackageDir;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::engine_run::{Samples, open, run};
 use super::error::BenchError;
@@ -69,7 +71,7 @@ pub struct Bench {
     tasks: Vec<Task>,
     left_out: Vec<LeftOut>,
     runs: usize,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
 }
 
 impl Bench {
@@ -81,7 +83,7 @@ impl Bench {
     pub fn new(package: &PackageDir, engines: Vec<EngineOptions>, options: &BenchOptions) -> Result<Self, BenchError> {
         let plan = Plan::new(&package.config().text, &options.parts, options.quick);
         let threads = engines.first().cloned().unwrap_or_default().thread_count();
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = ThreadPool::shared(threads);
         Ok(Self {
             tasks: tasks(package, &plan.measures)?,
             package: package.clone(),
@@ -119,7 +121,7 @@ impl Bench {
             let title = if self.runs == 1 { String::new() } else { format!("run {number} of {}: ", self.runs) };
             rounds.push(self.round(&title, cancel, on_step)?);
         }
-        let machine = Machine::this(self.pool.current_num_threads());
+        let machine = Machine::this(self.pool.num_threads());
         Ok(Figures::new(machine, &self.engines, &self.tasks, &rounds, self.runs, self.left_out.clone()))
     }
 

@@ -4,17 +4,27 @@
 use std::arch::x86_64::{
     __m256, __m256i, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi32, _mm256_and_si256,
     _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_mul_ps, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256,
-    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm256_mul_ps, _mm256_permute2x128_si256, _mm256_permutevar8x32_epi32, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+    _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 use std::marker::PhantomData;
 
+use super::direct::{self, Lines};
 use super::kernel::{Int8Kernel, kernel};
+use super::panel::{MOST_LANES, Panel};
 use super::vectors::Vectors;
+use super::{Job, Piece};
 
 type Plain = Avx2<Maddubs>;
-kernel!(Plain, "AVX2", "avx2,fma");
+kernel!(Plain, "AVX2", Some(compute_row), "avx2,fma");
+
+#[target_feature(enable = "avx2,fma")]
+fn compute_row(job: &Job<'_>, piece: &mut Piece<'_>, panel: &mut Panel) {
+    // SAFETY: this function's features are the instruction set.
+    unsafe { direct::compute::<Plain>(job, piece, panel) }
+}
 
 /// How vectors of 256 bits are multiplied.
 ///
@@ -195,5 +205,31 @@ impl<D: Dot> Vectors for Avx2<D> {
     unsafe fn prefetch_near(at: *const u8) {
         // SAFETY: a prefetch faults nowhere.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl<D: Dot> Lines for Avx2<D> {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn split_fours(a: __m256i, b: __m256i) -> (__m256i, __m256i) {
+        // The even fours in the lower half of each, the odd ones in the upper half.
+        let even_first = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+        let (a, b) = (_mm256_permutevar8x32_epi32(a, even_first), _mm256_permutevar8x32_epi32(b, even_first));
+        (_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn sum_lines(lines: [__m256i; MOST_LANES]) -> __m256i {
+        // Within halves of a vector, four lines beside each other; then the halves.
+        let mut fours = [_mm256_setzero_si256(); 2];
+        for (lines, four) in lines.as_chunks::<4>().0.iter().zip(&mut fours) {
+            let [a, b, c, d] = *lines;
+            let ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+            let cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+            *four = _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+        }
+        let [a, b] = fours;
+        _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b))
     }
 }

@@ -2,15 +2,25 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_add_epi32, _mm512_and_si512, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_srli_epi16, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_epi32, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
+    _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
+    _mm512_shuffle_i32x4, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
+use super::direct::{self, Lines};
 use super::kernel::{Int8Kernel, kernel};
+use super::panel::{MOST_LANES, Panel};
 use super::vectors::Vectors;
+use super::{Job, Piece};
 
-kernel!(Avx512, "AVX-512 VNNI", "avx512f,avx512bw,avx512vl,avx512vnni");
+kernel!(Avx512, "AVX-512 VNNI", Some(compute_row), "avx512f,avx512bw,avx512vl,avx512vnni");
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn compute_row(job: &Job<'_>, piece: &mut Piece<'_>, panel: &mut Panel) {
+    // SAFETY: this function's features are the instruction set.
+    unsafe { direct::compute::<Avx512>(job, piece, panel) }
+}
 
 pub(crate) struct Avx512;
 
@@ -159,5 +169,34 @@ impl Vectors for Avx512 {
     unsafe fn prefetch_near(at: *const u8) {
         // SAFETY: a prefetch faults nowhere.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl Lines for Avx512 {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn split_fours(a: __m512i, b: __m512i) -> (__m512i, __m512i) {
+        const EVEN: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+        // SAFETY: the array has as many numbers as a vector.
+        let even = unsafe { _mm512_loadu_epi32(EVEN.as_ptr()) };
+        let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+        (_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn sum_lines(lines: [__m512i; MOST_LANES]) -> __m512i {
+        // Within quarters of a vector, four lines beside each other; then the quarters.
+        let mut fours = [_mm512_setzero_si512(); 4];
+        for (lines, four) in lines.as_chunks::<4>().0.iter().zip(&mut fours) {
+            let [a, b, c, d] = *lines;
+            let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            *four = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        }
+        let [a, b, c, d] = fours;
+        let ab = _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+        let cd = _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+        _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(ab, cd), _mm512_shuffle_i32x4::<0xdd>(ab, cd))
     }
 }

@@ -3,11 +3,20 @@
 use std::arch::x86_64::{__m256i, _mm256_dpbusd_avx_epi32};
 
 use super::avx2::{Avx2, Dot};
+use super::direct;
 use super::kernel::{Int8Kernel, kernel};
+use super::panel::Panel;
 use super::vectors::Vectors;
+use super::{Job, Piece};
 
 type AvxVnni = Avx2<Dpbusd>;
-kernel!(AvxVnni, "AVX-VNNI", "avx2,fma,avxvnni");
+kernel!(AvxVnni, "AVX-VNNI", Some(compute_row), "avx2,fma,avxvnni");
+
+#[target_feature(enable = "avx2,fma,avxvnni")]
+fn compute_row(job: &Job<'_>, piece: &mut Piece<'_>, panel: &mut Panel) {
+    // SAFETY: this function's features are the instruction set.
+    unsafe { direct::compute::<AvxVnni>(job, piece, panel) }
+}
 
 /// With the dot product of bytes.
 pub(super) struct Dpbusd;

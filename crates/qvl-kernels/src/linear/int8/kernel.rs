@@ -19,6 +19,8 @@ pub(crate) struct Int8Kernel {
     pub(crate) centred: bool,
     pub(super) round: unsafe fn(Part<'_>, Format),
     pub(super) compute: unsafe fn(&Job<'_>, &mut Piece<'_>, bool, &mut Panel),
+    /// How one row is computed without panels, if its blocks are whole vectors.
+    pub(super) compute_row: Option<unsafe fn(&Job<'_>, &mut Piece<'_>, &mut Panel)>,
     pub(super) dots: unsafe fn(usize) -> usize,
     pub(super) multiply_adds: unsafe fn(usize) -> usize,
 }
@@ -35,8 +37,14 @@ impl Int8Kernel {
         thread_local! {
             static PANEL: RefCell<Box<Panel>> = RefCell::new(Panel::zeros());
         }
-        // SAFETY: as in `round`.
-        PANEL.with_borrow_mut(|panel| unsafe { (self.compute)(job, piece, by_panels, panel) });
+        let (bytes, vector) = (job.blocks.size * job.blocks.bits / 8, 2 * self.width);
+        let is_row = job.rounded.rows == 1 && bytes.is_multiple_of(vector);
+        PANEL.with_borrow_mut(|panel| match self.compute_row.filter(|_| is_row) {
+            // SAFETY: as in `round`.
+            Some(compute_row) => unsafe { compute_row(job, piece, panel) },
+            // SAFETY: as in `round`.
+            None => unsafe { (self.compute)(job, piece, by_panels, panel) },
+        });
     }
 
     /// Multiplies integers in registers `steps` times, and says how many products were added.
@@ -52,9 +60,9 @@ impl Int8Kernel {
     }
 }
 
-/// Compiles the loops for the vectors `$vectors` with the features `$features`.
+/// Compiles the loops for the vectors `$vectors` with the features `$features`; `$compute_row` is that of the kernel.
 macro_rules! kernel {
-    ($vectors:ident, $name:literal $(, $features:literal)?) => {
+    ($vectors:ident, $name:literal, $compute_row:expr $(, $features:literal)?) => {
         /// The loops with these vectors.
         pub(super) static KERNEL: Int8Kernel = Int8Kernel {
             name: $name,
@@ -63,6 +71,7 @@ macro_rules! kernel {
             centred: <$vectors as Vectors>::CENTRED,
             round,
             compute,
+            compute_row: $compute_row,
             dots,
             multiply_adds,
         };

@@ -12,7 +12,7 @@ use super::kernel::{Int8Kernel, kernel};
 use super::vectors::Vectors;
 
 type Plain = Neon<Mull>;
-kernel!(Plain, "NEON", "neon");
+kernel!(Plain, "NEON", None, "neon");
 
 /// How vectors of 128 bits are multiplied.
 ///

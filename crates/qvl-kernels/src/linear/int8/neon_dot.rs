@@ -8,7 +8,7 @@ use super::neon::{Dot, Neon};
 use super::vectors::Vectors;
 
 type NeonDot = Neon<Sdot>;
-kernel!(NeonDot, "NEON dot product", "neon,dotprod");
+kernel!(NeonDot, "NEON dot product", None, "neon,dotprod");
 
 /// With the dot product of bytes.
 pub(super) struct Sdot;

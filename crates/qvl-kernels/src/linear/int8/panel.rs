@@ -197,7 +197,7 @@ unsafe fn load_some<V: Vectors>(codes: &[u8]) -> V::Codes {
 
 /// Fills `scales` [blocks, width] with those of blocks `stretch` of the rows `outputs`.
 #[inline(always)]
-fn gather_scales(
+pub(super) fn gather_scales(
     blocks: &Blocks<'_>,
     per_row: usize,
     outputs: Range<usize>,
@@ -216,7 +216,7 @@ fn gather_scales(
 
 /// Fills `out` [blocks, width] with `centre` less the zero points of blocks `stretch` of the rows `outputs`.
 #[inline(always)]
-fn gather_zero_points<const BITS: usize>(
+pub(super) fn gather_zero_points<const BITS: usize>(
     blocks: &Blocks<'_>,
     per_row: usize,
     outputs: Range<usize>,

@@ -3,7 +3,7 @@
 use super::kernel::{Int8Kernel, kernel};
 use super::vectors::Vectors;
 
-kernel!(Portable, "portable");
+kernel!(Portable, "portable", None);
 
 const LANES: usize = 8;
 

@@ -1,9 +1,8 @@
 //! Rows in int8.
 
-use rayon::prelude::*;
-
 use super::kernel::Int8Kernel;
 use super::panel::{SMALLEST, STRETCH};
+use crate::pool::for_each;
 
 /// The largest magnitude of a rounded input.
 const LARGEST: f32 = 127.0;
@@ -82,7 +81,7 @@ impl Rounded {
         if x.len() < LARGE {
             parts.into_iter().for_each(|part| kernel.round(part, format));
         } else {
-            parts.into_par_iter().for_each(|part| kernel.round(part, format));
+            for_each(parts.into_iter(), |part| kernel.round(part, format));
         }
         Self { format, rows, per_row, codes, blocks }
     }
