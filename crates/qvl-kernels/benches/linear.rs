@@ -77,10 +77,30 @@ fn dense(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A layer of the vision tower of the 4B model, on as many rows as go through it at once.
+fn vision(criterion: &mut Criterion) {
+    let pool = one_core();
+    let (outputs, inputs, m) = (1152, 4304, 2048);
+    let (x, weights) = (vec![0.5; m * inputs], vec![f16::ONE; inputs * outputs]);
+    let mut out = vec![0.0; m * outputs];
+    let mut group = criterion.benchmark_group(format!("{outputs}x{inputs} float16, {m} rows"));
+    group.sample_size(10).throughput(Throughput::Elements((2 * m * outputs * inputs) as u64));
+    for arithmetic in [Arithmetic::Float32, Arithmetic::Int16] {
+        group.bench_function(format!("{arithmetic:?}"), |bench| {
+            bench.iter(|| {
+                let matrix = Matrix { inputs, outputs, elements: Elements::Float16(&weights) };
+                let product = Linear { matrix, bias: None, out: &mut out };
+                pool.install(|| linear(&x, m, &mut [product], arithmetic));
+            });
+        });
+    }
+    group.finish();
+}
+
 /// One thread: others may be busy with something else.
 fn one_core() -> ThreadPool {
     ThreadPool::new(1).unwrap()
 }
 
-criterion_group!(benches, blocks, dense);
+criterion_group!(benches, blocks, dense, vision);
 criterion_main!(benches);

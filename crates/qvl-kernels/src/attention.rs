@@ -8,7 +8,7 @@
 mod block;
 mod element;
 #[cfg(target_arch = "x86_64")]
-mod int16;
+pub(crate) mod int16;
 mod int8_block;
 mod partial;
 mod pieces;
@@ -103,7 +103,7 @@ fn check_causal<T: CacheElement>(
 ///
 /// `query`, `key`, `value` and `out` are [n, heads, head size], whose rows are `stride` numbers apart in the first three:
 /// they may be parts of longer rows. Scores are scaled by the inverse square root of the head size. With
-/// [`Arithmetic::Int8`] products are computed in int16 where that is faster, which takes memory for the keys and values
+/// [`Arithmetic::Int16`] or [`Arithmetic::Int8`] products are computed in int16 where that is faster, which takes memory for the keys and values
 /// once more, at half their size. Shared by the threads of the current pool.
 ///
 /// # Panics
@@ -122,14 +122,14 @@ pub fn attend_full(
     let attention = full(Unit::best(), qkv, stride, n, heads, head_size);
     match arithmetic {
         Arithmetic::Float32 => attention.run(n, out),
-        Arithmetic::Int8 => run_rounded(&attention, n, out),
+        Arithmetic::Int16 | Arithmetic::Int8 => run_rounded(&attention, n, out),
     }
 }
 
 /// With operands in int16 where that is faster.
 #[cfg(target_arch = "x86_64")]
 fn run_rounded(attention: &Attention<'_, f32>, n: usize, out: &mut [f32]) {
-    match int16::best() {
+    match crate::int16::best() {
         Some(kernel) => int16::run(kernel, attention, n, out),
         None => attention.run(n, out),
     }

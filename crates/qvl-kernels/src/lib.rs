@@ -10,6 +10,8 @@ mod attention;
 mod elementwise;
 mod gram;
 mod grid;
+#[cfg(target_arch = "x86_64")]
+mod int16;
 mod kernel;
 mod lanes;
 pub mod limits;

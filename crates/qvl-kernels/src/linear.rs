@@ -3,7 +3,10 @@
 mod blocks;
 mod dense;
 mod gemv;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod int16;
 pub(crate) mod int8;
+mod pieces;
 #[cfg(test)]
 mod plain;
 mod row_of_blocks;
@@ -43,9 +46,14 @@ pub enum Elements<'a> {
 pub enum Arithmetic {
     /// Rows and weights in float32, sums in float32.
     Float32,
+    /// Where weights are in float16, they and the rows are rounded to int16 in blocks of 128 inputs, each with the scale of
+    /// its largest magnitude over 4095; products of codes are summed as integers, blocks in float32. Where that is not
+    /// faster than float32, and for other weights, as [`Arithmetic::Float32`]. Attention of a whole frame has its operands
+    /// rounded to int16.
+    Int16,
     /// Where weights are in blocks, rows are rounded to int8 in the same blocks, each with the scale of its largest
     /// magnitude over 127; products of codes are summed as integers, blocks in float32. float32 and float16 weights are
-    /// computed with as in [`Arithmetic::Float32`]. Attention of a whole frame has its operands rounded to int16.
+    /// computed with as in [`Arithmetic::Float32`]. Attention of a whole frame is as with [`Arithmetic::Int16`].
     Int8,
 }
 
@@ -75,9 +83,30 @@ pub fn linear(x: &[f32], m: usize, products: &mut [Linear<'_>], arithmetic: Arit
     let in_int8 = |product: &&mut Linear<'_>| {
         arithmetic == Arithmetic::Int8 && matches!(product.matrix.elements, Elements::Blocks(_))
     };
-    let (rounded, exact): (Vec<_>, Vec<_>) = products.iter_mut().partition(in_int8);
+    let (rounded, others): (Vec<_>, Vec<_>) = products.iter_mut().partition(in_int8);
     int8::linear(int8::kernel::best(), x, m, rounded);
+    let exact = if arithmetic == Arithmetic::Int16 { without_int16(x, others) } else { others };
     dense::linear(kernel::best(), x, m, exact);
+}
+
+/// Computes in int16 what can be, and gives back the others.
+#[cfg(target_arch = "x86_64")]
+fn without_int16<'p, 'a>(x: &[f32], products: Vec<&'p mut Linear<'a>>) -> Vec<&'p mut Linear<'a>> {
+    let Some(kernel) = crate::int16::best() else { return products };
+    let mut others = Vec::new();
+    for product in products {
+        match product.matrix.elements {
+            Elements::Float16(weights) => int16::linear(kernel, x, weights, product),
+            _ => others.push(product),
+        }
+    }
+    others
+}
+
+/// Products in int16 are not faster here.
+#[cfg(not(target_arch = "x86_64"))]
+fn without_int16<'p, 'a>(_x: &[f32], products: Vec<&'p mut Linear<'a>>) -> Vec<&'p mut Linear<'a>> {
+    products
 }
 
 impl Linear<'_> {

@@ -32,17 +32,18 @@ impl Layer {
         Ok(Self { matrix, bias: weights.vector(&format!("{name}.bias"), outputs)? })
     }
 
-    /// What is computed with its results: what is stored in single precision is computed in it.
+    /// What is computed with: unless single precision is wanted, as many bits as the weights have need of.
     fn arithmetic(&self, wanted: Arithmetic) -> Arithmetic {
-        match self.matrix.elements {
-            StoredElements::Floats(Floats::Float32(_)) => Arithmetic::Float32,
-            _ => wanted,
+        match (wanted, &self.matrix.elements) {
+            (Arithmetic::Float32, _) | (_, StoredElements::Floats(Floats::Float32(_))) => Arithmetic::Float32,
+            (_, StoredElements::Floats(Floats::Float16(_))) => Arithmetic::Int16,
+            (_, StoredElements::Blocks(_)) => Arithmetic::Int8,
         }
     }
 
     /// Fills `out` [m, outputs] from `x` [m, inputs].
     pub(super) fn run(&self, x: &[f32], out: &mut [f32], arithmetic: Arithmetic) {
-        let m = x.len() / self.matrix.inputs;
+        let (m, arithmetic) = (x.len() / self.matrix.inputs, self.arithmetic(arithmetic));
         linear(x, m, &mut [Linear { matrix: self.matrix.matrix(), bias: Some(&self.bias), out }], arithmetic);
     }
 }

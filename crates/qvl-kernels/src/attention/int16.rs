@@ -5,22 +5,17 @@
 //! products are exact; weights, totals and the sums over the blocks are float32. bf16 products would have 8 bits of each
 //! number, and on Intel's processors they are half as fast as those in float32.
 
-mod avx2;
-mod avx512;
-mod kernel;
 mod piece;
 mod rounded;
 #[cfg(test)]
 mod tests;
-mod tile;
-mod words;
 
-use super::pieces::Attention;
+pub(crate) use super::pieces::{Attention, Piece};
+pub(crate) use super::stretch::HeadLines;
+use crate::int16::Int16Kernel;
 use crate::pool::for_each;
-#[cfg(test)]
-use kernel::available;
-pub(super) use kernel::{Int16Kernel, best};
-use rounded::Rounded;
+pub(crate) use piece::attend;
+pub(crate) use rounded::{Lane, Rounded, round_lines, round_values};
 
 /// Positions of a block of keys and values.
 const BLOCK: usize = 64;

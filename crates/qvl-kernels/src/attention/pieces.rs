@@ -55,7 +55,7 @@ impl Seen {
 }
 
 /// Attention whose operands have been checked.
-pub(super) struct Attention<'a, T> {
+pub(crate) struct Attention<'a, T> {
     pub(super) unit: Unit,
     /// The query of position p and head h is at p · `query_stride` + h · `head_size`.
     pub(super) query: &'a [f32],
@@ -71,7 +71,7 @@ pub(super) struct Attention<'a, T> {
 }
 
 /// Query rows that are computed together: those of some positions and of the query heads of one key-value head.
-pub(super) struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     /// The key-value head.
     pub(super) head: usize,
     /// The first position.

@@ -105,7 +105,7 @@ impl<T: CacheElement> Stretch<'_, T> {
 
 /// Keys or values of one head at some positions.
 #[derive(Clone, Copy)]
-pub(super) struct HeadLines<'a, T> {
+pub(crate) struct HeadLines<'a, T> {
     pub(super) data: &'a [T],
     /// Distance of one position's elements to the next one's.
     pub(super) stride: usize,

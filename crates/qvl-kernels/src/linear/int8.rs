@@ -28,6 +28,7 @@ mod portable;
 use kernel::Int8Kernel;
 use rounded::{Format, Rounded};
 
+use super::pieces::{Piece, cut};
 use super::{Blocks, Elements, Linear};
 use crate::pool::{current_num_threads, for_each};
 
@@ -51,18 +52,6 @@ pub(crate) struct Job<'a> {
     blocks: Blocks<'a>,
     bias: Option<&'a [f32]>,
     rounded: &'a Rounded,
-}
-
-/// A piece of the result of a product.
-pub(crate) struct Piece<'a> {
-    /// Number of the product.
-    product: usize,
-    /// The first row.
-    row: usize,
-    /// The first column.
-    column: usize,
-    /// The piece's part of each row; there is one at least.
-    rows: Vec<&'a mut [f32]>,
 }
 
 /// Computes those of `products` whose matrix is in blocks; the shapes have been checked.
@@ -91,7 +80,7 @@ fn run(kernel: &Int8Kernel, inputs: usize, m: usize, products: Vec<&mut Linear<'
         let Elements::Blocks(blocks) = matrix.elements else { continue };
         let Some(rounded) = rounded.iter().find(|rounded| rounded.format == format(kernel, &blocks)) else { continue };
         let columns = columns(kernel.width, inputs, m, matrix.outputs, by_panels);
-        cut(out, jobs.len(), matrix.outputs, columns, &mut pieces);
+        cut(out, jobs.len(), matrix.outputs, (MOST_ROWS, columns), &mut pieces);
         jobs.push(Job { blocks, bias: *bias, rounded });
     }
     let compute = |mut piece: Piece<'_>| kernel.compute(&jobs[piece.product], &mut piece, by_panels);
@@ -112,21 +101,4 @@ fn columns(width: usize, inputs: usize, m: usize, outputs: usize, by_panels: boo
         (outputs.div_ceil(width) / (PIECES * current_num_threads())).clamp(1, MOST_PANELS)
     };
     panels * width
-}
-
-/// Cuts `out` [rows, outputs] into pieces.
-fn cut<'a>(out: &'a mut [f32], product: usize, outputs: usize, columns: usize, pieces: &mut Vec<Piece<'a>>) {
-    if outputs == 0 {
-        return;
-    }
-    for (i, rows) in out.chunks_mut(MOST_ROWS * outputs).enumerate() {
-        let (first, row) = (pieces.len(), i * MOST_ROWS);
-        let starts = (0..outputs).step_by(columns);
-        let capacity = rows.len() / outputs;
-        pieces.extend(starts.map(|column| Piece { product, row, column, rows: Vec::with_capacity(capacity) }));
-        for row in rows.chunks_mut(outputs) {
-            let parts = row.chunks_mut(columns);
-            pieces[first..].iter_mut().zip(parts).for_each(|(piece, part)| piece.rows.push(part));
-        }
-    }
 }

@@ -2,13 +2,9 @@
 
 use std::f32::consts::LOG2_E;
 
-use super::kernel::Int16Kernel;
 use super::rounded::{Block, Lane, Rounded};
-use super::tile::multiply;
-use super::words::Words;
-use super::{BLOCK, LARGEST_WEIGHT};
-use crate::attention::pieces::{Attention, Piece};
-use crate::attention::stretch::HeadLines;
+use super::{Attention, BLOCK, HeadLines, LARGEST_WEIGHT, Piece};
+use crate::int16::{Int16Kernel, Words, multiply};
 use crate::lanes::{self, Lanes, WIDEST};
 use crate::product::Aligned;
 
@@ -35,7 +31,7 @@ struct Table<T, const R: usize>([[T; BLOCK]; R]);
 /// # Safety
 /// As for [`Words`].
 #[inline(always)]
-pub(super) unsafe fn attend<W: Words, const R: usize>(
+pub(crate) unsafe fn attend<W: Words, const R: usize>(
     kernel: &Int16Kernel,
     attention: &Attention<'_, f32>,
     rounded: &Rounded,

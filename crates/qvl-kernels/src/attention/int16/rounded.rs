@@ -1,17 +1,12 @@
 //! Keys and values in int16, in the order in which products read them.
 
-use super::kernel::Int16Kernel;
-use super::{BLOCK, LARGEST_VALUE, LARGEST_WEIGHT, largest_key};
-use crate::attention::pieces::Attention;
-use crate::attention::stretch::HeadLines;
+use super::{Attention, BLOCK, HeadLines, LARGEST_VALUE, LARGEST_WEIGHT, largest_key};
+use crate::int16::{Int16Kernel, code, inverse, largest};
 use crate::pool::for_each;
 use crate::product::Aligned;
 
-/// 1.5 · 2²³: a small number that is added to it is rounded to an integer, which is in the lowest bits then.
-const ROUND: f32 = 12_582_912.0;
-
 /// Where some rounded lines go.
-pub(super) struct Lane<'a> {
+pub(crate) struct Lane<'a> {
     /// Lines, or columns of values, that lie side by side.
     pub(super) width: usize,
     /// Of lines [groups of `width` lines, pairs of a line's numbers, `width`]; of values [pairs of positions, `width`].
@@ -21,7 +16,7 @@ pub(super) struct Lane<'a> {
 }
 
 /// The keys and values of all heads, in blocks; positions that are missing to the last one are zeros.
-pub(super) struct Rounded {
+pub(crate) struct Rounded {
     /// Blocks of a head.
     blocks: usize,
     /// Pairs of a position's numbers.
@@ -89,11 +84,11 @@ impl Rounded {
 
 /// Rounds lines, each by its largest magnitude; a line with NaN or infinity gets such a scale.
 #[inline(always)]
-pub(super) fn round_lines(lines: HeadLines<'_, f32>, to: Lane<'_>) {
+pub(crate) fn round_lines(lines: HeadLines<'_, f32>, to: Lane<'_>) {
     let (limit, pairs) = (largest_key(lines.size), lines.size.div_ceil(2));
     for (index, scale) in to.scales.iter_mut().enumerate().take(lines.count) {
         let line = lines.line(index);
-        let largest = f32::from_bits(line.iter().fold(0, |largest: u32, x| largest.max(x.abs().to_bits())));
+        let largest = line.iter().fold(0.0, |magnitude, x| largest(magnitude, *x));
         let inverse = inverse(limit, largest);
         *scale = largest / limit;
         let group = &mut to.codes[index / to.width * to.width * pairs..][..to.width * pairs];
@@ -108,12 +103,11 @@ pub(super) fn round_lines(lines: HeadLines<'_, f32>, to: Lane<'_>) {
 
 /// Rounds the values of a block, each column by its largest magnitude; one with NaN or infinity gets such a scale.
 #[inline(always)]
-pub(super) fn round_values(lines: HeadLines<'_, f32>, to: Lane<'_>) {
+pub(crate) fn round_values(lines: HeadLines<'_, f32>, to: Lane<'_>) {
     let scales = &mut to.scales[..lines.size];
     for index in 0..lines.count {
         for (scale, x) in scales.iter_mut().zip(lines.line(index)) {
-            // As integers magnitudes have the order of the numbers, and NaN is the largest.
-            *scale = f32::from_bits(scale.to_bits().max(x.abs().to_bits()));
+            *scale = largest(*scale, *x);
         }
     }
     let inverses: Vec<f32> = scales.iter().map(|largest| inverse(LARGEST_VALUE, *largest)).collect();
@@ -127,16 +121,4 @@ pub(super) fn round_values(lines: HeadLines<'_, f32>, to: Lane<'_>) {
     }
     // The codes of weights are so many times the weights.
     scales.iter_mut().for_each(|scale| *scale /= LARGEST_VALUE * LARGEST_WEIGHT);
-}
-
-/// By what numbers up to `largest` are multiplied so that they become codes up to `limit`.
-#[inline(always)]
-fn inverse(limit: f32, largest: f32) -> f32 {
-    let inverse = limit / largest;
-    if inverse.is_finite() { inverse } else { 0.0 }
-}
-
-#[inline(always)]
-fn code(x: f32, inverse: f32) -> i16 {
-    (x * inverse + ROUND).to_bits() as i16
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::attention::{full, plain};
+use crate::int16::available;
 use crate::lanes::Unit;
 use crate::pool::ThreadPool;
 use crate::reference::numbers;

@@ -7,7 +7,7 @@ use crate::lanes::Lanes;
 /// # Safety
 /// All methods need a machine that has the instruction set; those that take a pointer read or write a vector there, which
 /// need not be aligned.
-pub(super) trait Words: Lanes {
+pub(crate) trait Words: Lanes {
     /// An integer for each lane.
     type Ints: Copy;
 

@@ -9,7 +9,7 @@ use super::words::Words;
 /// # Safety
 /// As for [`Words`]; the vectors and rows have as many steps.
 #[inline(always)]
-pub(super) unsafe fn multiply<W: Words, const R: usize, const N: usize, const ROW: usize>(
+pub(crate) unsafe fn multiply<W: Words, const R: usize, const N: usize, const ROW: usize>(
     steps: usize,
     mut vectors: *const [i16; 2],
     width: usize,
