@@ -1,5 +1,6 @@
 //! The program `qvl`: arguments, progress, printing.
 
+mod allocator;
 mod args;
 mod calibration;
 mod commands;

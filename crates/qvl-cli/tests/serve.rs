@@ -23,7 +23,7 @@ impl Drop for Serving {
 /// What comes back for a GET.
 fn get(address: &str, path: &str, headers: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
     let mut text = String::new();
     socket.read_to_string(&mut text).unwrap();
     text
@@ -61,6 +61,7 @@ fn what_a_server_cannot_start_with_is_said() {
     let port = taken.local_addr().unwrap().port().to_string();
     assert!(with(&["--port", &port]).contains(&format!("cannot listen on 127.0.0.1, port {port}")));
     assert!(with(&["--port", "0", "--cors-origin", "example.org"]).contains("\"example.org\" is no origin"));
+    assert!(with(&["--port", "0", "--allowed-host", "http://a"]).contains("\"http://a\" is no name of a host"));
     assert!(with(&["--api-key-file", "/nonexistent/keys"]).contains("cannot read /nonexistent/keys"));
     assert!(with(&["--api-key", ""]).contains("a key is empty"));
 }

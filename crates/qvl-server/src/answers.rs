@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use qvl::service::{Event, Job, SubmitError};
 use qvl::{CancelFlag, GenerationConfig, Grammar, Prompt};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::app::App;
@@ -30,18 +31,19 @@ pub(crate) struct Answers {
     cancels: Vec<CancelFlag>,
     paces: Vec<Pace>,
     unfinished: usize,
-    _room: Option<Room>,
+    _held: (OwnedSemaphorePermit, Option<Room>),
 }
 
 impl Answers {
-    /// Puts the wanted answers into the queue.
+    /// Puts the wanted answers into the queue. What is `held` for them, the question's admission and room for its pictures, is
+    /// let go of with them.
     ///
     /// # Errors
     /// If the queue has no place for all of them, or one cannot be answered.
     pub(crate) fn submit(
         app: &Arc<App>,
         wanted: Vec<Wanted>,
-        room: Option<Room>,
+        held: (OwnedSemaphorePermit, Option<Room>),
         asked: Instant,
     ) -> Result<Self, ApiError> {
         let (sender, events) = unbounded_channel();
@@ -52,7 +54,7 @@ impl Answers {
             cancels: Vec::with_capacity(count),
             paces: vec![Pace::since(asked); count],
             unfinished: 0,
-            _room: room,
+            _held: held,
         };
         for (index, wanted) in wanted.into_iter().enumerate() {
             let cancel = CancelFlag::default();

@@ -8,9 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use qvl::GrammarCompiler;
 use qvl::service::Service;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::Bodies;
+use crate::error::ApiError;
+use crate::host::Hosts;
 use crate::media::PreparedRoom;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
@@ -19,12 +21,17 @@ use crate::remote::RemoteMedia;
 /// Most requests whose prompts are prepared at once, of each kind; preparing uses one core.
 const MOST_AT_ONCE: usize = 4;
 
+/// More questions than can be answered at the same time: each has a connection.
+const MOST_QUESTIONS: u32 = 1 << 24;
+
 /// The server's state.
 pub(crate) struct App {
     pub(crate) service: Service,
     pub(crate) options: ServerOptions,
     /// Hashes of the keys, so that comparing takes the same time whatever they are.
     pub(crate) key_hashes: Vec<[u8; 32]>,
+    /// The names that requests may give for the server.
+    pub(crate) hosts: Hosts,
     /// None where pictures are not fetched.
     pub(crate) remote: Option<RemoteMedia>,
     /// None where the model's tokens cannot be held to a form.
@@ -39,12 +46,15 @@ pub(crate) struct App {
     /// When the server started, in seconds since 1970: what it says the model was created.
     pub(crate) started: u64,
     draining: AtomicBool,
+    /// A permit is held by each question that is being answered.
+    questions: Arc<Semaphore>,
 }
 
 impl App {
     pub(crate) fn new(
         service: Service,
         options: ServerOptions,
+        hosts: Hosts,
         remote: Option<RemoteMedia>,
         grammars: Option<GrammarCompiler>,
     ) -> Self {
@@ -58,26 +68,41 @@ impl App {
             metrics: Metrics::default(),
             started: unix_seconds(),
             draining: AtomicBool::new(false),
+            questions: Arc::new(Semaphore::new(MOST_QUESTIONS as usize)),
             service,
             options,
+            hosts,
             remote,
             grammars,
         }
     }
 
-    /// From now on the server is not ready: it finishes what it has.
-    pub(crate) fn drain(&self) {
+    /// Takes no more questions, and waits until the last one is answered.
+    pub(crate) async fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+        // An error would mean a closed semaphore, and nobody closes it.
+        let _ = self.questions.acquire_many(MOST_QUESTIONS).await;
     }
 
-    /// Whether a request that comes now would be answered.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::SeqCst) && self.has_place()
+    /// Lets a question in, which is being answered for as long as it holds what it gets.
+    ///
+    /// # Errors
+    /// As for [`check_ready`](Self::check_ready).
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.check_ready()?;
+        Arc::clone(&self.questions).try_acquire_owned().map_err(|_| ApiError::stopping())
     }
 
-    /// Whether the queue has a place.
-    pub(crate) fn has_place(&self) -> bool {
-        self.service.statistics().waiting < self.options.service.max_queue.max(1)
+    /// Whether a question that comes now would be taken.
+    ///
+    /// # Errors
+    /// If the server was asked to stop, or the queue has no place.
+    pub(crate) fn check_ready(&self) -> Result<(), ApiError> {
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(ApiError::stopping());
+        }
+        let has_place = self.service.statistics().waiting < self.options.service.max_queue.max(1);
+        if has_place { Ok(()) } else { Err(ApiError::queue_full()) }
     }
 }
 

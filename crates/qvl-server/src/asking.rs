@@ -27,11 +27,9 @@ impl Asking {
     /// Prepares the prompt of `question` and submits its answers.
     ///
     /// # Errors
-    /// If the prompt cannot be made, or the queue is full.
+    /// If the prompt cannot be made, the queue is full, or the server is stopping.
     pub(crate) async fn new(app: &Arc<App>, question: &mut Question, asked: Instant) -> Result<Self, ApiError> {
-        if !app.has_place() {
-            return Err(ApiError::queue_full());
-        }
+        let admission = app.admit()?;
         let Prepared { prompt, grammar, room } = prepare(app, question).await?;
         let tokenizer = app.service.processor().tokenizer();
         let parser =
@@ -44,7 +42,7 @@ impl Asking {
             grammar: grammar.clone(),
         });
         let usage = Usage::new(prompt.token_ids.len());
-        let answers = Answers::submit(app, wanted.collect(), room, asked)?;
+        let answers = Answers::submit(app, wanted.collect(), (admission, room), asked)?;
         Ok(Self { answers, parsers, usage })
     }
 }

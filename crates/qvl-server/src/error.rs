@@ -62,6 +62,19 @@ impl ApiError {
         .code("invalid_api_key")
     }
 
+    /// The request names a host that the server is not known to be.
+    pub(crate) fn unknown_host(named: &str) -> Self {
+        let named: String = named.chars().take(100).collect();
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            format!(
+                "the request is for {named:?}, and this server does not answer to that name; if it is one of its own, \
+                 start it with --allowed-host"
+            ),
+        )
+        .code("unknown_host")
+    }
+
     /// There is nothing of that name.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
@@ -106,6 +119,11 @@ impl ApiError {
         Self::busy("as many requests are waiting as may wait; try again later")
     }
 
+    /// The server was asked to stop.
+    pub(crate) fn stopping() -> Self {
+        Self::busy("the server is stopping and finishes what it has; ask another one, or try again later")
+    }
+
     /// The server could answer later.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
@@ -119,6 +137,11 @@ impl ApiError {
     /// With a code for programs.
     pub(crate) fn code(self, code: &'static str) -> Self {
         Self { code: Some(code), ..self }
+    }
+
+    /// Whether another request would do.
+    pub(crate) fn is_of_the_client(&self) -> bool {
+        self.status.is_client_error()
     }
 
     /// The object that is sent, in an answer's body or in a stream that has begun.

@@ -65,8 +65,20 @@ impl Tools {
     }
 }
 
+/// What it means for a client that an answer could not go on under its grammar: some schemas show only at an answer's tokens
+/// how much they take. Which field had the schema is not known any more.
+pub(crate) fn broke_off(error: &GrammarError) -> ApiError {
+    match error {
+        GrammarError::Internal { .. } | GrammarError::Refused { .. } => {
+            tracing::error!("an answer could not keep to its form: {error}");
+            ApiError::internal()
+        }
+        error => ApiError::bad_request(format!("the answer could not be finished in its form: {error}")),
+    }
+}
+
 /// What a failure of a grammar means for a client, who gave the schema in `param`.
-pub(crate) fn refused(param: &str, error: &GrammarError) -> ApiError {
+fn refused(param: &str, error: &GrammarError) -> ApiError {
     match error {
         GrammarError::Internal { .. } | GrammarError::Refused { .. } => {
             tracing::error!("a grammar was not made: {error}");

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::body::json_response;
+use crate::error::ApiError;
 
 /// The process lives.
 pub(crate) async fn health() -> Response {
@@ -17,10 +18,12 @@ pub(crate) async fn health() -> Response {
 }
 
 /// The model is loaded, the queue has a place, and the server was not asked to stop.
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let (status, word) =
-        if app.is_ready() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "busy") };
-    json_response(status, &json!({"status": word}))
+///
+/// # Errors
+/// Says which of these it is.
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    app.check_ready()?;
+    Ok(json_response(StatusCode::OK, &json!({"status": "ready"})))
 }
 
 /// What was counted.

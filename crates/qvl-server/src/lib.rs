@@ -18,6 +18,7 @@ mod error;
 mod fields;
 mod grammar;
 mod health;
+mod host;
 mod key;
 mod logprobs;
 mod media;
@@ -42,6 +43,7 @@ mod tokenize;
 mod tools;
 mod usage;
 
+pub use host::HostNameError;
 pub use options::{ServerLimits, ServerOptions};
 pub use router::RouterError;
 pub use server::{Server, ServerError};

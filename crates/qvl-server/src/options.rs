@@ -19,6 +19,9 @@ pub struct ServerOptions {
     pub api_keys: Vec<String>,
     /// Origins whose pages may read the answers (`https://example.org`, or `*` for all); with none, only the server's own.
     pub cors_origins: Vec<String>,
+    /// Names that requests may give for the server besides those of the loopback interface, or `*` for all. With none, names
+    /// are checked where the server listens on the loopback interface and has no keys: against DNS rebinding.
+    pub allowed_hosts: Vec<String>,
     /// How pictures are fetched from http and https addresses that requests name; with none, they are not.
     pub remote_media: Option<RemoteLimits>,
     /// How many answers are worked on at once, how many wait, and the memory for keys and values.
@@ -36,6 +39,7 @@ impl Default for ServerOptions {
             model_name: "qvl".to_owned(),
             api_keys: Vec::new(),
             cors_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
             remote_media: None,
             service: ServiceOptions::default(),
             limits: ServerLimits::default(),

@@ -146,8 +146,7 @@ pub(crate) fn failed(error: &qvl::Error) -> ApiError {
         qvl::Error::Processor(error @ (ProcessorError::Dropped { .. } | ProcessorError::NoMarkLeft)) => {
             ApiError::field("messages", error)
         }
-        // Some schemas show only at their first tokens how much they take.
-        qvl::Error::Grammar(error) => grammar::refused("response_format", error),
+        qvl::Error::Grammar(error) => grammar::broke_off(error),
         other => {
             tracing::error!("a request failed: {other}");
             ApiError::internal()

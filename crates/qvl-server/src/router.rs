@@ -18,6 +18,7 @@ use crate::chat::chat;
 use crate::completions::completions;
 use crate::error::ApiError;
 use crate::health::{health, metrics, ready};
+use crate::host::require_host;
 use crate::key::require_key;
 use crate::model::{model, models};
 use crate::page::page;
@@ -63,11 +64,11 @@ pub(crate) fn router(app: &Arc<App>) -> Result<Router, RouterError> {
         .route("/detokenize", post(detokenize))
         .route("/metrics", get(metrics))
         .route_layer(from_fn_with_state(Arc::clone(app), require_key));
+    let named = guarded.fallback(page).layer(from_fn_with_state(Arc::clone(app), require_host));
     let router = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
-        .merge(guarded)
-        .fallback(page)
+        .merge(named)
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(app), around))

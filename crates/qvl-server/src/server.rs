@@ -15,10 +15,11 @@ use qvl::service::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::app::App;
 use crate::grammar::compiler;
+use crate::host::{HostNameError, Hosts};
 use crate::options::{ServerLimits, ServerOptions};
 use crate::patient::PatientStream;
 use crate::remote::{RemoteError, RemoteMedia};
@@ -54,6 +55,9 @@ pub enum ServerError {
     /// An origin is none.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// A name that the server shall answer to is none.
+    #[error(transparent)]
+    HostName(#[from] HostNameError),
     /// Pictures cannot be fetched over https.
     #[error("pictures cannot be fetched from the network: {0}")]
     Remote(#[from] RemoteError),
@@ -74,11 +78,13 @@ impl Server {
     pub async fn bind(pipeline: Pipeline, options: ServerOptions) -> Result<Self, ServerError> {
         let (host, port) = (options.host.clone(), options.port);
         let listener = TcpListener::bind((host.as_str(), port)).await;
-        let listener = listener.map_err(|source| ServerError::Listen { host, port, source })?;
+        let listening = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = listening.map_err(|source| ServerError::Listen { host, port, source })?;
+        let hosts = Hosts::new(&options, address.ip())?;
         let remote = options.remote_media.clone().map(RemoteMedia::new).transpose()?;
         let grammars = compiler(&pipeline);
         let service = Service::start(pipeline, options.service)?;
-        let app = Arc::new(App::new(service, options, remote, grammars));
+        let app = Arc::new(App::new(service, options, hosts, remote, grammars));
         let router = router(&app)?;
         Ok(Self { listener, app, router })
     }
@@ -91,26 +97,26 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers requests until `shutdown`; then takes no more, finishes what it has, and returns.
+    /// Answers requests until `shutdown`; then takes no more questions, finishes the answers that it has begun, and returns.
+    /// Until the last of these has ended it listens, and tells everybody else that it is not ready.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, app, router } = self;
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let places = Arc::new(Semaphore::new(app.options.limits.connections.max(1)));
-        let mut shutdown = pin!(shutdown);
-        loop {
+        let mut last_answer = pin!(last_answer(shutdown, Arc::clone(&app)));
+        let deadline = loop {
             tokio::select! {
-                () = &mut shutdown => break,
+                deadline = &mut last_answer => break deadline,
                 // Those that ended are let go of.
                 Some(_) = connections.join_next() => {}
                 (stream, place) = accept(&listener, &places) => {
                     connections.spawn(serve(stream, place, router.clone(), graceful.watcher(), app.options.limits.clone()));
                 }
             }
-        }
+        };
         drop(listener);
-        app.drain();
-        if timeout(app.options.limits.drain_timeout, graceful.shutdown()).await.is_err() {
+        if timeout_at(deadline, graceful.shutdown()).await.is_err() {
             tracing::warn!("answers that were not finished in time are broken off");
         }
         // A connection that is dropped cancels its answers, so that the model's thread ends soon.
@@ -120,6 +126,16 @@ impl Server {
             tracing::error!("the model's thread did not end well");
         }
     }
+}
+
+/// Waits for `shutdown`, and then for the end of the last answer, but no longer than until the moment that it gives: by then all
+/// has to be over.
+async fn last_answer(shutdown: impl Future<Output = ()>, app: Arc<App>) -> Instant {
+    shutdown.await;
+    let deadline = Instant::now() + app.options.limits.drain_timeout;
+    // Whether it was in time shows at the connections.
+    let _ = timeout_at(deadline, app.drain()).await;
+    deadline
 }
 
 /// The next connection, when there is a place for it.

@@ -11,12 +11,12 @@ use axum::response::Response;
 use futures_util::stream;
 use qvl::service::Event;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::answers::Answers;
 use crate::error::ApiError;
 
-/// After so long without an event a comment is sent, so that proxies and clients see that the server lives.
+/// After so long without a frame a comment is sent, so that proxies and clients see that the server lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// One event, as it is sent.
@@ -86,12 +86,14 @@ struct Streaming<W> {
 
 impl<W: StreamWriter> Streaming<W> {
     async fn next(&mut self) -> Option<Frame> {
+        // Not every event makes a frame: tokens without a text, half characters, what may become a stop text.
+        let patience = Instant::now() + KEEP_ALIVE;
         loop {
             if let Some(frame) = self.frames.pop_front() {
                 return Some(frame);
             }
             let answers = self.answers.as_mut()?;
-            let Ok(event) = timeout(KEEP_ALIVE, answers.next()).await else {
+            let Ok(event) = timeout_at(patience, answers.next()).await else {
                 return Some(Frame::comment());
             };
             let frames = match event {

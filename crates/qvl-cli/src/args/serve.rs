@@ -24,7 +24,7 @@ API use the address with /v1. The paths:
   /health (the process lives), /ready (it would take a request), /metrics (for Prometheus)
 With keys, all of them but the page, /health and /ready want the header `Authorization: Bearer KEY`.
 
-Ctrl-C or SIGTERM: running answers are finished, new requests are not taken; a second one ends the program at once.
+Ctrl-C or SIGTERM: running answers are finished, new questions get status 503; a second one ends the program at once.
 
 Examples:
   qvl serve
@@ -52,6 +52,11 @@ pub struct ServeArgs {
     /// An origin whose pages may use the API, as https://example.org, or * for all; may be given several times
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
+    /// A host name that requests may be for, besides localhost and 127.0.0.1, or * for all; may be given several times.
+    /// Without it names are checked only on the loopback interface without keys, so that no page can use the server under
+    /// a name of its own
+    #[arg(long = "allowed-host", value_name = "NAME")]
+    pub allowed_hosts: Vec<String>,
     /// Fetch pictures from http and https addresses that requests name, unless they are private ones
     #[arg(long)]
     pub allow_remote_media: bool,
@@ -141,6 +146,7 @@ impl ServeArgs {
             model_name: self.model_name.clone().unwrap_or_else(|| name.to_owned()),
             api_keys: self.keys()?,
             cors_origins: self.cors_origins.clone(),
+            allowed_hosts: self.allowed_hosts.clone(),
             remote_media: self.remote_media(),
             service: self.scheduling.options(),
             limits: self.limits.limits(),

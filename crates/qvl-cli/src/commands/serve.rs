@@ -8,6 +8,7 @@ use qvl_server::{Server, ServerOptions};
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
+use crate::allocator::give_large_buffers_back;
 use crate::args::ServeArgs;
 use crate::interrupt::Interrupt;
 use crate::package;
@@ -24,6 +25,7 @@ const THREADS: usize = 2;
 /// # Errors
 /// If the model cannot be loaded, an option is wrong, or the port cannot be had.
 pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    give_large_buffers_back();
     let interrupt = Interrupt::install()?;
     interrupt.during(|cancel| {
         let options = args.options(&model_name(args))?;

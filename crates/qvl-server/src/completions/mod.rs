@@ -30,9 +30,7 @@ pub(crate) async fn completions(State(app): State<Arc<App>>, request: Request) -
     let asked = Instant::now();
     let body = read_json(request, &app.bodies, &app.options.limits).await?;
     let mut request = request::read(body.fields, &app)?;
-    if !app.has_place() {
-        return Err(ApiError::queue_full());
-    }
+    let admission = app.admit()?;
     let mut prompts = Vec::new();
     for text in std::mem::take(&mut request.prompts) {
         prompts.push(match text {
@@ -46,7 +44,7 @@ pub(crate) async fn completions(State(app): State<Arc<App>>, request: Request) -
         (0..request.choices).map(|_| Output::new(&request, &prompt.text)).collect()
     };
     let outputs = prompts.iter().flat_map(of_prompt).collect();
-    let answers = Answers::submit(&app, wanted(&request, prompts), None, asked)?;
+    let answers = Answers::submit(&app, wanted(&request, prompts), (admission, None), asked)?;
     if request.stream {
         return Ok(sse::respond(answers, stream::CompletionStream::new(&app, request.include_usage, outputs, usage)));
     }

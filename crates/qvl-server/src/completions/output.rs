@@ -84,3 +84,26 @@ pub(super) fn choice_object(index: usize, text: &str, logprobs: Value, reason: O
     });
     json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_the_model_excludes_has_a_number_that_json_can_write() {
+        let mut output = Output {
+            echo: String::new(),
+            generation: GenerationConfig::default(),
+            logprobs: Some(Lists::default()),
+            offset: 0,
+            taken: 0,
+        };
+        let found = |logprob| TokenLogprobs { id: 5, logprob, bytes: b"ab".to_vec(), top: Vec::new() };
+        output.token(5, "ab", Some(&found(f32::NEG_INFINITY)));
+        output.token(5, "ab", Some(&found(-0.5)));
+        let lists = output.take_logprobs();
+        assert_eq!(lists["token_logprobs"], json!([-9999.0, -0.5]));
+        assert_eq!(lists["text_offset"], json!([0, 2]));
+        assert_eq!(output.take_logprobs()["tokens"], json!([]));
+    }
+}

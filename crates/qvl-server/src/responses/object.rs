@@ -53,7 +53,8 @@ impl ResponseObject {
     /// No answer.
     pub(super) fn failed(&self, error: &ApiError) -> Value {
         let mut object = self.with("failed", json!([]), Value::Null);
-        object["error"] = json!({"code": "server_error", "message": error.to_json()["error"]["message"]});
+        let code = if error.is_of_the_client() { "invalid_prompt" } else { "server_error" };
+        object["error"] = json!({"code": code, "message": error.to_json()["error"]["message"]});
         object
     }
 

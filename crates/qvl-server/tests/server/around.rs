@@ -78,6 +78,48 @@ async fn other_origins_are_let_in_by_name_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_somebody_else_gave_the_server_is_refused() {
+    let closed = start(|_| {}).await;
+    let listed = start(|options| options.allowed_hosts = vec!["qvl.example".to_owned()]).await;
+    let keyed = start(|options| options.api_keys = vec!["key".to_owned()]).await;
+    let status = async |server: &Running, path: &str, hosts: &str| {
+        let request = Request::get(path).header("Authorization", "Bearer key").of_host(hosts);
+        request.reply(&server.address).await.status()
+    };
+    let evil = "Host: evil.example:8080\r\n";
+    for path in ["/", "/v1/models", "/metrics", "/nothing"] {
+        let refused = Request::get(path).of_host(evil).reply(&closed.address).await;
+        assert_eq!((refused.status(), &refused.body["error"]["code"]), (421, &json!("unknown_host")), "{path}");
+        assert!(refused.message().contains("\"evil.example:8080\"") && refused.message().contains("--allowed-host"));
+    }
+    let question = Request::post("/v1/chat/completions", ask(&[], "Hi").to_string()).of_host(evil);
+    assert_eq!(question.reply(&closed.address).await.status(), 421);
+    for (hosts, alone, among_listed) in [
+        ("Host: 127.0.0.1\r\n", 200, 200),
+        ("Host: [::1]:80\r\n", 200, 200),
+        ("Host: QVL.example\r\n", 421, 200),
+        ("Host: localhost\r\nHost: evil.example\r\n", 421, 421),
+        ("Host: \r\n", 421, 421),
+        ("Host: \u{e9}\r\n", 421, 421),
+        // No browser leaves it out.
+        ("", 200, 200),
+    ] {
+        assert_eq!(status(&closed, "/v1/models", hosts).await, alone, "{hosts}");
+        assert_eq!(status(&listed, "/v1/models", hosts).await, among_listed, "{hosts}");
+        assert_eq!(status(&keyed, "/v1/models", hosts).await, 200, "{hosts}");
+    }
+    let whole = Request::get("http://evil.example/v1/models").reply(&closed.address).await;
+    assert_eq!(whole.status(), 421);
+    // Those who look after a server may call it what they like.
+    for path in ["/health", "/ready"] {
+        assert_eq!(status(&closed, path, evil).await, 200, "{path}");
+    }
+    for server in [closed, listed, keyed] {
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_is_served_under_a_strict_policy() {
     let server = start(|_| {}).await;
     let page = server.get("/").await;

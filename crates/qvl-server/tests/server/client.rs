@@ -19,7 +19,13 @@ pub struct Request {
 
 impl Request {
     pub fn new(method: &str, path: &str) -> Self {
-        Self { head: format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"), body: Vec::new() }
+        Self { head: format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"), body: Vec::new() }
+    }
+
+    /// The same, for another host than localhost.
+    pub fn of_host(mut self, host: &str) -> Self {
+        self.head = self.head.replacen("Host: localhost\r\n", host, 1);
+        self
     }
 
     pub fn get(path: &str) -> Self {

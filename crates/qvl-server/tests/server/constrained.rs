@@ -122,3 +122,34 @@ async fn a_function_that_need_not_be_called_leaves_the_text_alone() {
     assert!(message["content"].is_string() || message["tool_calls"].is_array());
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_becomes_too_complex_on_the_way_is_an_error_of_the_client() {
+    let server = start(|_| {}).await;
+    // Which of the last hundred characters were early letters: so much has to be remembered of a random answer.
+    let schema = json!({"type": "string", "pattern": "^.*[a-m].{100}$"});
+    let sampling = json!({"temperature": 2, "top_k": 0, "top_p": 1, "seed": 1});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "text", "strict": true, "schema": schema}});
+    let random = with(with(ask(&[], "Hi"), sampling), json!({"max_tokens": 1000, "response_format": format}));
+    let said = |error: &Value| {
+        assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &Value::Null), "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("the answer could not be finished in its form: the schema is too complex: "));
+        assert!(message.ends_with("use fewer alternatives, simpler patterns and smaller counts"), "{message}");
+    };
+    let whole = server.chat(&random).await;
+    assert_eq!(whole.status(), 400, "{}", whole.body);
+    said(&whole.body["error"]);
+    let chunks = server.stream("/v1/chat/completions", &random).await;
+    assert!(chunks.len() > 2, "it did not fail on the way");
+    said(&chunks[chunks.len() - 1]["error"]);
+    let format = json!({"format": {"type": "json_schema", "name": "text", "strict": true, "schema": schema}});
+    let request = json!({"input": "Hi", "temperature": 2, "top_k": 0, "top_p": 1, "seed": 1, "text": format});
+    let events = server.stream("/v1/responses", &request).await;
+    let last = &events[events.len() - 1];
+    assert_eq!(
+        (&last["type"], &last["response"]["error"]["code"]),
+        (&json!("response.failed"), &json!("invalid_prompt"))
+    );
+    server.stop().await;
+}

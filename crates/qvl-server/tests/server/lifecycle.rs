@@ -96,8 +96,38 @@ async fn running_answers_are_finished_before_the_end() {
     let text = response.rest().await.unwrap();
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(text.contains("\"finish_reason\":\"length\""));
-    assert!(TcpStream::connect(&server.address).await.is_err());
+    let address = server.address.clone();
     server.ended().await;
+    assert!(TcpStream::connect(&address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_last_answers_are_finished_everybody_else_is_sent_away() {
+    let mut server = start(|_| {}).await;
+    let last = begin(&server).await;
+    server.ask_to_stop();
+    while server.get("/ready").await.status() == 200 {}
+    assert!(server.get("/ready").await.message().contains("the server is stopping"));
+    for path in ["/health", "/v1/models", "/metrics"] {
+        assert_eq!(server.get(path).await.status(), 200, "{path}");
+    }
+    for (path, body) in [
+        (CHAT, ask(&[], "Hi")),
+        (CHAT, with(ask(&[], "Hi"), json!({"stream": true}))),
+        ("/v1/completions", json!({"prompt": "Hi"})),
+        ("/v1/responses", json!({"input": "Hi"})),
+    ] {
+        let refused = server.post(path, &body).await;
+        assert_eq!((refused.status(), refused.head.header("retry-after")), (503, Some("2")), "{path}");
+        assert_eq!(refused.body["error"]["type"], "overloaded_error");
+        assert!(refused.message().contains("the server is stopping"));
+    }
+    // The answer goes on meanwhile.
+    server.wait_for("qvl_requests_running", "1").await;
+    drop(last);
+    let address = server.address.clone();
+    server.ended().await;
+    assert!(TcpStream::connect(&address).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,8 +155,7 @@ async fn slow_clients_are_sent_away() {
         options.limits.body_timeout = Duration::from_millis(300);
     })
     .await;
-    let head =
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n";
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n";
     let slow_body = say(&server, format!("{head}\r\n{{\"messages\":").as_bytes()).await;
     assert!(slow_body.starts_with("HTTP/1.1 408"), "{slow_body}");
     // The connection is closed, and without an answer: the request was none yet.
@@ -145,7 +174,7 @@ async fn a_client_that_reads_nothing_is_given_up() {
     socket.set_recv_buffer_size(4096).unwrap();
     let mut socket = socket.connect(server.address.parse().unwrap()).await.unwrap();
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     socket.write_all(head.as_bytes()).await.unwrap();
