@@ -10,7 +10,8 @@ from torch import nn
 from recipe import tokenizer
 from recipe.architecture import configuration
 
-LEAST_PIXELS = 64 * 64
+LEAST_PIXELS = 128 * 128
+"""Smaller pictures are enlarged, in use if not in training: a letter of theirs has more patches then."""
 MOST_PIXELS = 192 * 192
 """Areas of a picture; others are resized by the processor. Training shows no larger ones."""
 MOST_FRAMES = 16
