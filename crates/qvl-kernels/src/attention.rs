@@ -103,8 +103,8 @@ fn check_causal<T: CacheElement>(
 ///
 /// `query`, `key`, `value` and `out` are [n, heads, head size], whose rows are `stride` numbers apart in the first three:
 /// they may be parts of longer rows. Scores are scaled by the inverse square root of the head size. With
-/// [`Arithmetic::Int16`] or [`Arithmetic::Int8`] products are computed in int16 where that is faster, which takes memory for the keys and values
-/// once more, at half their size. Shared by the threads of the current pool.
+/// [`Arithmetic::Int16`] or [`Arithmetic::Int8`] products are computed in int16 where that is faster, which takes memory
+/// for the keys and values once more, at half their size. Shared by the threads of the current pool.
 ///
 /// # Panics
 /// If a length does not fit.

@@ -9,31 +9,23 @@ mod kernel;
 mod tile;
 mod words;
 
+use crate::rounding;
 #[cfg(test)]
 pub(crate) use kernel::available;
 pub(crate) use kernel::{Int16Kernel, best};
 pub(crate) use tile::multiply;
 pub(crate) use words::Words;
 
-/// 1.5 · 2²³: a small number that is added to it is rounded to an integer, which is in the lowest bits then.
-const ROUND: f32 = 12_582_912.0;
-
-/// By what numbers up to `largest` are multiplied so that they become codes up to `limit`; 0 where that is not finite.
-#[inline(always)]
-pub(crate) fn inverse(limit: f32, largest: f32) -> f32 {
-    let inverse = limit / largest;
-    if inverse.is_finite() { inverse } else { 0.0 }
-}
-
 /// The code of `x`: the nearest integer to `x` · `inverse`.
 #[inline(always)]
 pub(crate) fn code(x: f32, inverse: f32) -> i16 {
-    (x * inverse + ROUND).to_bits() as i16
+    rounding::code(x, inverse) as i16
 }
 
-/// The larger of a magnitude and that of `x`, of which NaN is the largest and infinity the next.
+/// The codes of two lines, pair by pair; each column has an inverse.
 #[inline(always)]
-pub(crate) fn largest(magnitude: f32, x: f32) -> f32 {
-    // As integers magnitudes have the order of the numbers.
-    f32::from_bits(magnitude.to_bits().max(x.abs().to_bits()))
+pub(crate) fn code_pairs(first: &[f32], second: &[f32], inverses: &[f32], codes: &mut [[i16; 2]]) {
+    for (((pair, inverse), first), second) in codes.iter_mut().zip(inverses).zip(first).zip(second) {
+        *pair = [code(*first, *inverse), code(*second, *inverse)];
+    }
 }

@@ -21,6 +21,8 @@ mod x86;
 pub(crate) use functions::exp2;
 pub(crate) use functions::{exp, gelu, gelu_tanh, silu};
 pub(crate) use widen::widen;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use widen::widen_with;
 
 /// Numbers of the longest vector.
 pub(crate) const WIDEST: usize = 16;

@@ -22,6 +22,7 @@ mod pool;
 mod product;
 #[cfg(test)]
 mod reference;
+mod rounding;
 mod rows;
 mod view;
 

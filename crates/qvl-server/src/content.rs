@@ -17,11 +17,23 @@ pub(crate) fn read_content(
     role: Role,
     sources: &mut Sources<'_>,
 ) -> Result<Vec<Part>, ApiError> {
+    read_parts(content, path, |part, path| read_part(part, path, role, sources))
+}
+
+/// Reads a text, or a list of parts, each with `read` and its path.
+///
+/// # Errors
+/// If it is neither, or `read` refuses a part.
+pub(crate) fn read_parts(
+    content: Value,
+    path: &str,
+    mut read: impl FnMut(Value, &str) -> Result<Part, ApiError>,
+) -> Result<Vec<Part>, ApiError> {
     match content {
         Value::String(text) => Ok(vec![Part::Text(text)]),
         Value::Array(parts) => {
             let parts = parts.into_iter().enumerate();
-            parts.map(|(index, part)| read_part(part, &format!("{path}[{index}]"), role, sources)).collect()
+            parts.map(|(index, part)| read(part, &format!("{path}[{index}]"))).collect()
         }
         _ => Err(ApiError::field(path, "must be a string or a list of parts")),
     }

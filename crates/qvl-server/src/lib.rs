@@ -12,6 +12,7 @@ mod app;
 mod asking;
 mod body;
 mod chat;
+mod chunks;
 mod completions;
 mod content;
 mod error;

@@ -7,7 +7,7 @@ mod common;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use common::{TinyPackage, case, greedy};
+use common::{TinyPackage, case, greedy, stream};
 use qvl::{
     Answer, CancelFlag, FinishReason, GenerationConfig, Message, Pipeline, PromptOptions, Request, Role, Speculation,
 };
@@ -23,12 +23,7 @@ fn same(pipeline: &mut Pipeline, messages: &[Message], settings: &GenerationConf
             generation: &GenerationConfig { prompt_lookup, ..settings.clone() },
             cancel: &CancelFlag::default(),
         };
-        let mut streamed = String::new();
-        let answer = pipeline.generate(&request, &mut |text| {
-            streamed.push_str(text);
-            ControlFlow::Continue(())
-        });
-        (answer.unwrap(), streamed)
+        stream(pipeline, &request)
     };
     let ((with, streamed), (without, _)) = (ask(true), ask(false));
     assert_eq!(with.token_ids, without.token_ids);

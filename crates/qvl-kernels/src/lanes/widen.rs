@@ -19,12 +19,18 @@ impl Task for Widen<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let (mut halves, mut out) = (self.halves.chunks_exact(V::COUNT), self.out.chunks_exact_mut(V::COUNT));
-        for (halves, out) in halves.by_ref().zip(out.by_ref()) {
-            V::load_f16(halves).store(out);
-        }
-        out.into_remainder().iter_mut().zip(halves.remainder()).for_each(|(out, half)| *out = half.to_f32());
+        widen_with::<V>(self.halves, self.out);
     }
+}
+
+/// [`widen`] inside of a loop that has its vectors already.
+#[inline(always)]
+pub(crate) fn widen_with<V: Lanes>(halves: &[f16], out: &mut [f32]) {
+    let (mut halves, mut out) = (halves.chunks_exact(V::COUNT), out.chunks_exact_mut(V::COUNT));
+    for (halves, out) in halves.by_ref().zip(out.by_ref()) {
+        V::load_f16(halves).store(out);
+    }
+    out.into_remainder().iter_mut().zip(halves.remainder()).for_each(|(out, half)| *out = half.to_f32());
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use qvl::service::Event;
 use serde_json::{Value, json};
 
-use crate::app::{App, new_id, unix_seconds};
+use crate::app::App;
+use crate::chunks::Chunks;
 use crate::logprobs::chat_logprobs;
 use crate::parts::{PartsParser, Piece};
 use crate::question::Question;
@@ -12,14 +13,9 @@ use crate::usage::Usage;
 
 /// Writes the chunks of a stream.
 pub(super) struct ChatStream {
-    id: String,
-    created: u64,
-    model: String,
+    chunks: Chunks,
     parsers: Vec<PartsParser>,
     generation: qvl::GenerationConfig,
-    /// None where the client does not want it.
-    include_usage: bool,
-    usage: Usage,
 }
 
 impl ChatStream {
@@ -30,34 +26,13 @@ impl ChatStream {
         usage: Usage,
         include_usage: bool,
     ) -> Self {
-        Self {
-            id: new_id("chatcmpl-"),
-            created: unix_seconds(),
-            model: app.options.model_name.clone(),
-            parsers,
-            generation: question.generation.clone(),
-            include_usage,
-            usage,
-        }
-    }
-
-    fn chunk(&self, choices: Value, usage: Value) -> Frame {
-        let mut chunk = json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        });
-        if let (true, Some(map)) = (self.include_usage, chunk.as_object_mut()) {
-            map.insert("usage".to_owned(), usage);
-        }
-        Frame::data(&chunk)
+        let chunks = Chunks::new(app, "chatcmpl-", "chat.completion.chunk", include_usage, usage);
+        Self { chunks, parsers, generation: question.generation.clone() }
     }
 
     fn delta(&self, index: usize, delta: Value, logprobs: Value, finish_reason: Option<&str>) -> Frame {
         let choice = json!({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason});
-        self.chunk(json!([choice]), Value::Null)
+        self.chunks.chunk(choice)
     }
 
     /// One chunk for each piece. A token's log-probabilities go with its first piece, or alone if it has none.
@@ -80,14 +55,14 @@ impl StreamWriter for ChatStream {
     }
 
     fn event(&mut self, index: usize, event: Event) -> Vec<Frame> {
-        self.usage.note(&event);
+        self.chunks.usage.note(&event);
         match event {
             Event::Token { id, text, logprobs } => {
                 let pieces = self.parsers[index].push(&text);
                 self.pieces(index, pieces, chat_logprobs(id, logprobs.as_ref(), &self.generation))
             }
             Event::Finished(answer) => {
-                self.usage.reasoning_tokens += self.parsers[index].reasoning_tokens();
+                self.chunks.usage.reasoning_tokens += self.parsers[index].reasoning_tokens();
                 let pieces = self.parsers[index].finish(&answer);
                 let mut frames = self.pieces(index, pieces, None);
                 let reason = self.parsers[index].finish_reason(answer.finish_reason);
@@ -99,8 +74,7 @@ impl StreamWriter for ChatStream {
     }
 
     fn end(&mut self) -> Vec<Frame> {
-        let usage = self.include_usage.then(|| self.chunk(json!([]), self.usage.to_json()));
-        usage.into_iter().chain([Frame::done()]).collect()
+        self.chunks.end()
     }
 }
 

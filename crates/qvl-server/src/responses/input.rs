@@ -3,7 +3,7 @@
 use qvl::{Message, Part, Role, ToolCall};
 use serde_json::Value;
 
-use crate::content::check_detail;
+use crate::content::{check_detail, read_parts};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::media::Sources;
@@ -136,14 +136,7 @@ fn read_call(item: &mut Fields) -> Result<ToolCall, ApiError> {
 }
 
 fn read_content(content: Value, path: &str, role: Role, sources: &mut Sources<'_>) -> Result<Vec<Part>, ApiError> {
-    match content {
-        Value::String(text) => Ok(vec![Part::Text(text)]),
-        Value::Array(parts) => {
-            let parts = parts.into_iter().enumerate();
-            parts.map(|(index, part)| read_part(part, &format!("{path}[{index}]"), role, sources)).collect()
-        }
-        _ => Err(ApiError::field(path, "must be a string or a list of parts")),
-    }
+    read_parts(content, path, |part, path| read_part(part, path, role, sources))
 }
 
 fn read_part(part: Value, path: &str, role: Role, sources: &mut Sources<'_>) -> Result<Part, ApiError> {

@@ -125,13 +125,18 @@ impl Case {
             generation,
             cancel: &CancelFlag::default(),
         };
-        let mut streamed = String::new();
-        let answer = pipeline.generate(&request, &mut |text| {
-            streamed.push_str(text);
-            ControlFlow::Continue(())
-        });
-        (answer.unwrap(), streamed)
+        stream(pipeline, &request)
     }
+}
+
+/// The answer, and its text as it was streamed.
+pub fn stream(pipeline: &mut Pipeline, request: &Request<'_>) -> (Answer, String) {
+    let mut streamed = String::new();
+    let answer = pipeline.generate(request, &mut |text| {
+        streamed.push_str(text);
+        ControlFlow::Continue(())
+    });
+    (answer.unwrap(), streamed)
 }
 
 fn read_part<'v>(part: &Value, media: &mut Vec<Media>, videos: &mut impl Iterator<Item = &'v Value>) -> Part {

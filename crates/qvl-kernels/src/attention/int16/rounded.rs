@@ -1,9 +1,10 @@
 //! Keys and values in int16, in the order in which products read them.
 
 use super::{Attention, BLOCK, HeadLines, LARGEST_VALUE, LARGEST_WEIGHT, largest_key};
-use crate::int16::{Int16Kernel, code, inverse, largest};
+use crate::int16::{Int16Kernel, code, code_pairs};
 use crate::pool::for_each;
 use crate::product::Aligned;
+use crate::rounding::{inverse, largest};
 
 /// Where some rounded lines go.
 pub(crate) struct Lane<'a> {
@@ -115,9 +116,7 @@ pub(crate) fn round_values(lines: HeadLines<'_, f32>, to: Lane<'_>) {
     for (pair, codes) in to.codes.chunks_mut(to.width).enumerate().take(lines.count.div_ceil(2)) {
         let first = lines.line(2 * pair);
         let second = if 2 * pair + 1 < lines.count { lines.line(2 * pair + 1) } else { &missing };
-        for (((code_pair, inverse), first), second) in codes.iter_mut().zip(&inverses).zip(first).zip(second) {
-            *code_pair = [code(*first, *inverse), code(*second, *inverse)];
-        }
+        code_pairs(first, second, &inverses, codes);
     }
     // The codes of weights are so many times the weights.
     scales.iter_mut().for_each(|scale| *scale /= LARGEST_VALUE * LARGEST_WEIGHT);

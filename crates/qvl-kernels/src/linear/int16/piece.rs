@@ -2,6 +2,7 @@
 
 use super::{BLOCK, Job, Panels, Piece};
 use crate::int16::{Words, multiply as multiply_pairs};
+use crate::lanes::WIDEST;
 
 /// Computes `piece` by tiles of `R` rows and two vectors.
 ///
@@ -57,7 +58,7 @@ unsafe fn tile<W: Words, const R: usize>(job: &Job<'_>, strip: usize, group: usi
 /// Writes the first of `sums` that there is room for.
 #[inline(always)]
 fn store<W: Words>(sums: [W; 2], bias: Option<&[f32]>, out: &mut [f32]) {
-    let mut numbers = [0.0; 2 * crate::lanes::WIDEST];
+    let mut numbers = [0.0; 2 * WIDEST];
     sums[0].store(&mut numbers);
     sums[1].store(&mut numbers[W::COUNT..]);
     match bias {

@@ -1,12 +1,11 @@
 //! Rows and weights in int16, in the order in which tiles read them.
 
-use half::f16;
-
 use super::{BLOCK, Job, LARGEST, PAIRS};
-use crate::int16::{Int16Kernel, code, inverse, largest};
-use crate::lanes::Lanes;
+use crate::int16::{Int16Kernel, code, code_pairs};
+use crate::lanes::{Lanes, WIDEST, widen_with};
 use crate::pool::for_each;
 use crate::product::Aligned;
+use crate::rounding::{inverse, largest};
 
 /// Rows in int16, in strips as high as a tile. What is missing to the last strip or the last block is zeros.
 pub(crate) struct Rounded {
@@ -93,7 +92,7 @@ impl Panels {
         for block in 0..blocks {
             let inputs = block * BLOCK..job.inputs.min((block + 1) * BLOCK);
             for (wide, input) in wide.chunks_exact_mut(padded).zip(inputs.clone()) {
-                widen::<V>(&job.weights[input * job.outputs + column..][..count], wide);
+                widen_with::<V>(&job.weights[input * job.outputs + column..][..count], &mut wide[..count]);
             }
             wide[inputs.len() * padded..].fill(0.0);
             for (group, first) in (0..padded).step_by(width).enumerate() {
@@ -111,15 +110,6 @@ impl Panels {
     }
 }
 
-#[inline(always)]
-fn widen<V: Lanes>(halves: &[f16], out: &mut [f32]) {
-    let whole = halves.len() / V::COUNT * V::COUNT;
-    for (halves, out) in halves.chunks_exact(V::COUNT).zip(out.chunks_exact_mut(V::COUNT)) {
-        V::load_f16(halves).store(out);
-    }
-    out[whole..].iter_mut().zip(&halves[whole..]).for_each(|(out, half)| *out = half.to_f32());
-}
-
 /// Rounds a group of the columns of `wide`, whose rows are `stride` long, each by its largest magnitude.
 #[inline(always)]
 fn round_group(wide: &[f32], stride: usize, first: usize, codes: &mut [[i16; 2]], scales: &mut [f32]) {
@@ -128,14 +118,12 @@ fn round_group(wide: &[f32], stride: usize, first: usize, codes: &mut [[i16; 2]]
     for row in wide.chunks_exact(stride) {
         scales.iter_mut().zip(&row[first..]).for_each(|(scale, x)| *scale = largest(*scale, *x));
     }
-    let mut inverses = [0.0; 2 * crate::lanes::WIDEST];
+    let mut inverses = [0.0; 2 * WIDEST];
     inverses.iter_mut().zip(&*scales).for_each(|(to, largest)| *to = inverse(LARGEST, *largest));
     for (pair, codes) in codes.chunks_exact_mut(width).enumerate() {
         let (even, odd) =
             (&wide[2 * pair * stride + first..][..width], &wide[(2 * pair + 1) * stride + first..][..width]);
-        for (((code_pair, inverse), even), odd) in codes.iter_mut().zip(&inverses).zip(even).zip(odd) {
-            *code_pair = [code(*even, *inverse), code(*odd, *inverse)];
-        }
+        code_pairs(even, odd, &inverses, codes);
     }
     scales.iter_mut().for_each(|scale| *scale /= LARGEST);
 }

@@ -3,12 +3,10 @@
 use super::kernel::Int8Kernel;
 use super::panel::{SMALLEST, STRETCH};
 use crate::pool::for_each;
+use crate::rounding::{code, inverse, largest};
 
 /// The largest magnitude of a rounded input.
 const LARGEST: f32 = 127.0;
-
-/// 1.5 · 2²³: a small number that is added to it is rounded to an integer, which is in the lowest bits then.
-const ROUND: f32 = 12_582_912.0;
 
 /// Numbers that are worth sharing out.
 const LARGE: usize = 1 << 16;
@@ -115,13 +113,10 @@ pub(super) fn round(part: Part<'_>, format: Format) {
 fn round_row(x: &[f32], format: Format, codes: &mut [u8], blocks: &mut [Block]) {
     let each = x.chunks(format.size).zip(codes.chunks_exact_mut(format.size)).zip(blocks);
     for ((x, codes), block) in each {
-        // As integers magnitudes have the order of the numbers, and NaN is the largest.
-        let largest = x.iter().fold(0, |largest: u32, x| largest.max(x.abs().to_bits()));
-        let largest = f32::from_bits(largest);
-        let inverse = LARGEST / largest;
-        let inverse = if inverse.is_finite() { inverse } else { 0.0 };
+        let largest = x.iter().fold(0.0, |magnitude, x| largest(magnitude, *x));
+        let inverse = inverse(LARGEST, largest);
         let (filled, rest) = codes.split_at_mut(x.len());
-        filled.iter_mut().zip(x).for_each(|(code, x)| *code = (x * inverse + ROUND).to_bits() as u8);
+        filled.iter_mut().zip(x).for_each(|(to, x)| *to = code(*x, inverse) as u8);
         rest.fill(0);
         let sum: i32 = filled.iter().map(|code| i32::from(*code as i8)).sum();
         *block = Block { scale: largest / LARGEST, sum: sum as f32, offset: -format.zero_point * sum };
