@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use qvl_checkpoint::{Config, Grid};
 
-use crate::{DecodeStep, EngineError, Features, Logits, Prefill, SequenceId};
+use crate::{DecodeStep, Encoding, EngineError, Features, Logits, Prefill, SequenceId};
 
 /// Something that can run a package.
 ///
@@ -22,7 +22,23 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// If the grids do not fit the pixel values or cannot be merged, or the graph fails.
-    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError>;
+    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
+        let mut encoding = Encoding::new(grids);
+        loop {
+            if let Some(features) = self.encode_part(&mut encoding, pixel_values)? {
+                return Ok(features);
+            }
+        }
+    }
+
+    /// Does the next part of what [`encode`](Self::encode) does, and gives the features with the last one.
+    ///
+    /// A whole tower takes seconds; what else is to be done need not wait for so long. Encodings may be interleaved with each
+    /// other and with everything else. `pixel_values` are the same for all parts.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    fn encode_part(&mut self, encoding: &mut Encoding, pixel_values: &[f32]) -> Result<Option<Features>, EngineError>;
 
     /// Opens an empty sequence that is expected to hold `capacity` tokens. It grows when more come; what is expected
     /// saves the growing.

@@ -2,7 +2,7 @@
 ///
 /// A row holds the merged feature and the DeepStack features side by side, `(1 + R) · H` values for R DeepStack features
 /// of a text model of width H.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
     /// Number of rows.
     pub rows: usize,

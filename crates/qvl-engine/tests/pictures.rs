@@ -6,7 +6,7 @@ mod common;
 
 use common::{ENGINES, engine_of};
 use qvl_checkpoint::Grid;
-use qvl_engine::EngineChoice;
+use qvl_engine::{Encoding, EngineChoice};
 
 fn grid(t: usize, h: usize, w: usize) -> Grid {
     Grid { t, h, w }
@@ -52,4 +52,33 @@ fn check_refusals(choice: EngineChoice) {
     let huge = grid(2, usize::MAX - 1, usize::MAX - 1);
     assert!(refuse(4 * patch, &[huge]).contains("do not fill"));
     assert!(refuse(4 * patch, &[grid(1, 2, 2), huge]).contains("do not fill"));
+}
+
+#[test]
+fn interleaved_encodings_give_what_each_alone_gives() {
+    ENGINES.into_iter().for_each(check_interleaving);
+}
+
+fn check_interleaving(choice: EngineChoice) {
+    let mut engine = engine_of(choice, "dense-tied");
+    let patch = engine.config().vision.patch_len();
+    let values = |grids: &[Grid], step: f32| -> Vec<f32> {
+        let count = grids.iter().map(Grid::patches).sum::<usize>() * patch;
+        (0..count).map(|index| (index as f32 * step).sin()).collect()
+    };
+    // Several pictures, and a video that goes through the tower in two parts.
+    let pictures = [vec![grid(1, 4, 6), grid(1, 2, 2)], vec![grid(3, 46, 44)]];
+    let pixels = [values(&pictures[0], 0.37), values(&pictures[1], 0.61)];
+    let mut encodings = [Encoding::new(&pictures[0]), Encoding::new(&pictures[1])];
+    let mut found = [None, None];
+    while found.iter().any(Option::is_none) {
+        for ((found, encoding), pixels) in found.iter_mut().zip(&mut encodings).zip(&pixels) {
+            if found.is_none() {
+                *found = engine.encode_part(encoding, pixels).unwrap();
+            }
+        }
+    }
+    for ((found, grids), pixels) in found.into_iter().zip(&pictures).zip(&pixels) {
+        assert_eq!(found.unwrap(), engine.encode(pixels, grids).unwrap(), "{choice}");
+    }
 }

@@ -161,26 +161,26 @@ impl Processor {
 
     /// Renders the conversation, prepares its media and expands their placeholders.
     ///
-    /// What looks like a control token in a user's or tool's text stays text. A medium may appear more than once; it
-    /// is then in `pixel_values` more than once.
+    /// What looks like a control token in a user's or tool's text stays text. A medium of `given` may appear more
+    /// than once; it is then in `pixel_values` more than once.
     pub fn prepare(
         &self,
         messages: &[Message],
-        media: &[Media],
+        given: &[Media],
         options: &PromptOptions,
     ) -> Result<Prompt, ProcessorError> {
         if messages.is_empty() {
             return Err(ProcessorError::NoMessages);
         }
         let shown = appearances(messages);
-        check_references(&shown, media)?;
+        check_references(&shown, given)?;
         let (guard, text) = self.render(messages, options)?;
         let segments = self.tokenizer.segments(&text);
         let printed = self.vision.placeholders(&segments);
         if !printed.iter().copied().eq(shown.iter().map(|shown| shown.kind)) {
             return Err(self.blame(messages, options, printed.len(), shown.len()));
         }
-        let visuals = self.visuals(&shown, media, options)?;
+        let visuals = self.visuals(&shown, given, options)?;
         let in_order = || shown.iter().filter_map(|shown| visuals.get(&shown.index));
         let expansions: Vec<Expansion> = in_order().map(|visual| visual.expansion.clone()).collect();
         let token_ids =
@@ -190,8 +190,9 @@ impl Processor {
         let (positions, rope_delta) = positions(&token_types, &grids, self.merge)?;
         let media = in_order().map(|visual| visual.info.clone()).collect();
         let text = guard.unmark(&text).into_owned();
+        let resized = shown.iter().map(|shown| given.get(shown.index).and_then(Media::resized)).collect();
         let pixel_values = pixel_values(&shown, visuals);
-        Ok(Prompt { token_ids, token_types, positions, rope_delta, pixel_values, grids, media, text })
+        Ok(Prompt { token_ids, token_types, positions, rope_delta, pixel_values, resized, grids, media, text })
     }
 
     /// The rendered conversation, with marks.
@@ -248,10 +249,11 @@ impl Processor {
         let (patches, expansion) = match medium {
             Media::Image(image) => {
                 let patches = self.images.process(image, options.image_budget.as_ref())?;
-                hash.update(b"image");
-                hash.update(image.content_hash());
-                let tokens = patches.grid.merged(self.merge);
-                (patches, Expansion::Image { tokens })
+                self.picture(patches, image.content_hash(), &mut hash)
+            }
+            Media::Resized(image) => {
+                let patches = image.without_patches();
+                self.picture(patches, image.source_hash, &mut hash)
             }
             Media::Video { frames, meta, sampled } => {
                 let options = VideoOptions { sampled: *sampled, ..options.video.clone() };
@@ -278,6 +280,14 @@ impl Processor {
             content_hash: hash.finalize().into(),
         };
         Ok(Visual { patches, expansion, info })
+    }
+
+    /// A picture's patches and what its placeholder grows to; what it is joins `hash`.
+    fn picture(&self, patches: Patches, content: [u8; 32], hash: &mut Sha256) -> (Patches, Expansion) {
+        hash.update(b"image");
+        hash.update(content);
+        let tokens = patches.grid.merged(self.merge);
+        (patches, Expansion::Image { tokens })
     }
 }
 

@@ -3,14 +3,18 @@
 use crate::guard::Guard;
 use crate::positions::Position;
 use crate::tokenizer::{Segment, Tokenizer, TokenizerError};
-use crate::{PixelBudget, Rgb8, VideoMeta, VideoOptions};
+use crate::{PixelBudget, ResizedPicture, Rgb8, VideoMeta, VideoOptions};
 use qvl_checkpoint::Grid;
+use std::sync::Arc;
 
 /// A picture or a video to ask about.
 #[derive(Clone, Debug)]
 pub enum Media {
     /// A picture.
     Image(Rgb8),
+    /// A picture that [`ImageProcessor::resize`](crate::ImageProcessor::resize) of the same processor has made; the budget of
+    /// [`PromptOptions`] does not change it any more.
+    Resized(Arc<ResizedPicture>),
     /// A video.
     Video {
         /// All frames of the source, or those sampled from it; all of one size.
@@ -23,9 +27,16 @@ pub enum Media {
 }
 
 impl Media {
+    pub(crate) fn resized(&self) -> Option<Arc<ResizedPicture>> {
+        match self {
+            Media::Resized(picture) => Some(Arc::clone(picture)),
+            Media::Image(_) | Media::Video { .. } => None,
+        }
+    }
+
     pub(crate) fn kind(&self) -> MediaKind {
         match self {
-            Media::Image(_) => MediaKind::Image,
+            Media::Image(_) | Media::Resized(_) => MediaKind::Image,
             Media::Video { .. } => MediaKind::Video,
         }
     }
@@ -138,8 +149,11 @@ pub struct Prompt {
     pub positions: Vec<Position>,
     /// What to add to the index of a generated token to get its position on all axes.
     pub rope_delta: i64,
-    /// Patches of all media in order of appearance, `[Σ patches, patch_len]`.
+    /// Patches of all media but the resized ones, in order of appearance, `[Σ patches, patch_len]`.
     pub pixel_values: Vec<f32>,
+    /// The media that came as [`Media::Resized`], in order of appearance; their patches are not in `pixel_values`, and
+    /// [computed](ResizedPicture::patches) when they are needed.
+    pub resized: Vec<Option<Arc<ResizedPicture>>>,
     /// Grids of all media in order of appearance, pictures and videos mixed.
     pub grids: Vec<Grid>,
     /// The media in order of appearance.
@@ -156,8 +170,8 @@ impl Prompt {
     pub fn from_tokens(token_ids: Vec<u32>, text: String) -> Prompt {
         let token_types = vec![TokenType::Text; token_ids.len()];
         let positions = (0..).take(token_ids.len()).map(|index| [index; 3]).collect();
-        let (pixel_values, grids, media) = (Vec::new(), Vec::new(), Vec::new());
-        Prompt { token_ids, token_types, positions, rope_delta: 0, pixel_values, grids, media, text }
+        let (pixel_values, resized, grids, media) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Prompt { token_ids, token_types, positions, rope_delta: 0, pixel_values, resized, grids, media, text }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::body::Bodies;
 use crate::error::ApiError;
 use crate::host::Hosts;
-use crate::media::PreparedRoom;
+use crate::media::{KeptPictures, PreparedRoom};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::remote::RemoteMedia;
@@ -38,6 +38,7 @@ pub(crate) struct App {
     pub(crate) grammars: Option<GrammarCompiler>,
     pub(crate) bodies: Bodies,
     pub(crate) room: PreparedRoom,
+    pub(crate) kept_pictures: KeptPictures,
     /// Turns for preparing prompts with pictures; kept while waiting for room, so that few decoded pictures wait.
     pub(crate) picture_turns: Arc<Semaphore>,
     /// Turns for preparing prompts of text, which need not wait for pictures.
@@ -63,6 +64,7 @@ impl App {
             key_hashes: options.api_keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect(),
             bodies: Bodies::new(&options.limits),
             room: PreparedRoom::new(&options.limits),
+            kept_pictures: KeptPictures::new(options.limits.kept_picture_bytes),
             picture_turns: Arc::new(Semaphore::new(at_once)),
             text_turns: Arc::new(Semaphore::new(at_once)),
             metrics: Metrics::default(),

@@ -66,6 +66,8 @@ pub struct ServerLimits {
     pub frames: usize,
     /// Bytes that the prepared pictures of all requests may take at the same time.
     pub prepared_bytes: usize,
+    /// Bytes of resized pictures that are kept for the next request that brings them.
+    pub kept_picture_bytes: usize,
     /// Tokens of a prompt; the model's context bounds it in any case.
     pub prompt_tokens: usize,
     /// The largest `max_tokens` that may be asked for; the model's context bounds it in any case.
@@ -103,6 +105,7 @@ impl Default for ServerLimits {
             picture_pixels: 128_000_000,
             frames: 1024,
             prepared_bytes: 2 << 30,
+            kept_picture_bytes: 64 << 20,
             prompt_tokens: 262_144,
             answer_tokens: 32_768,
             choices: 16,

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::grammar::{self, compile};
-use crate::media::{Loader, Room, estimated_bytes};
+use crate::media::{Loaded, Loader, Room, estimated_bytes};
 use crate::question::{Format, Question};
 use crate::thinking;
 
@@ -41,11 +41,21 @@ pub(crate) async fn prepare(app: &Arc<App>, question: &mut Question) -> Result<P
     }
     let loader = Loader::fetch(sources, app.remote.as_ref()).await?;
     let turn = turn(&app.picture_turns).await?;
-    let (media, turn) = blocking(app, turn, move |app, turn| Ok((loader.decode(&app.options.limits)?, turn))).await?;
-    let bytes = estimated_bytes(&media, app.service.processor(), &options).saturating_mul(question.choices as u64);
+    let size = options.image_budget;
+    let decode = move |app: &App, turn| Ok((loader.decode(&app.options.limits, &app.kept_pictures, size)?, turn));
+    let (loaded, turn) = blocking(app, turn, decode).await?;
+    let bytes = estimated_bytes(&loaded, app.service.processor(), &options).saturating_mul(question.choices as u64);
     let room = app.room.take(bytes).await?;
-    let prompt = blocking(app, turn, move |app, _turn| make(app, &messages, &media, &options)).await?;
+    let prompt = blocking(app, turn, move |app, _turn| make(app, &messages, &resize(app, loaded)?, &options)).await?;
     Ok(Prepared { prompt, grammar, room: Some(room) })
+}
+
+fn resize(app: &App, loaded: Vec<Loaded>) -> Result<Vec<Media>, ApiError> {
+    let processor = app.service.processor();
+    let resized = loaded.into_iter().enumerate().map(|(index, loaded)| {
+        loaded.resize(&app.kept_pictures, processor).map_err(|error| picture("picture", index, &error))
+    });
+    resized.collect()
 }
 
 /// What the answers may be, worked out in turn: schemas can be large.

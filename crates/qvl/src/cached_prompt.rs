@@ -112,6 +112,7 @@ mod tests {
             positions: (0..token_ids.len() as i64).map(|position| [position; 3]).collect(),
             rope_delta: 0,
             pixel_values: Vec::new(),
+            resized: Vec::new(),
             grids: vec![grid; pictures.len()],
             media: media.collect(),
             text: String::new(),

@@ -112,7 +112,7 @@ impl<'p> Conversation<'p> {
             Content::Media(media) => {
                 let index = self.media.len();
                 let part = match &media {
-                    Media::Image(_) => Part::Image(index),
+                    Media::Image(_) | Media::Resized(_) => Part::Image(index),
                     Media::Video { .. } => Part::Video(index),
                 };
                 self.media.push(media);

@@ -1,6 +1,5 @@
 //! From a prepared prompt to an answer: encode, prefill, decode.
 
-use std::mem;
 use std::ops::ControlFlow;
 
 use qvl_engine::Engine;
@@ -13,6 +12,7 @@ use crate::cancel::CancelFlag;
 use crate::decoding;
 use crate::error::Error;
 use crate::generation::GenerationConfig;
+use crate::pixel_source::PixelSource;
 use crate::prompt_pass::PromptPass;
 use crate::sequence::Sequence;
 use crate::vision_cache::VisionCache;
@@ -44,7 +44,7 @@ impl Generation<'_> {
         let layout = PromptLayout::new(&prompt, engine.config())?;
         sequence.reuse(engine, &layout)?;
         let mut answer = AnswerState::new(&prompt, self.settings, self.limit, cancel);
-        let mut pass = PromptPass::new(layout, mem::take(&mut prompt.pixel_values), self.timings);
+        let mut pass = PromptPass::new(layout, PixelSource::take(&mut prompt), self.timings);
         let logits = pass.complete(engine, vision, sequence, self.prefill_chunk, cancel)?;
         let mut timings = pass.timings;
         let mut show = |text: &str| if text.is_empty() { ControlFlow::Continue(()) } else { on_text(text) };

@@ -23,6 +23,7 @@
 mod answer;
 mod answer_state;
 pub mod bench;
+mod byte_cache;
 mod cached_prompt;
 mod calibration;
 mod cancel;
@@ -40,6 +41,7 @@ pub mod inspect;
 pub mod media;
 mod open;
 mod pipeline;
+mod pixel_source;
 mod prompt_lookup;
 mod prompt_pass;
 mod reasoning;
@@ -56,6 +58,7 @@ mod tool_calls;
 mod vision_cache;
 
 pub use answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
+pub use byte_cache::ByteCache;
 pub use cached_prompt::LayoutError;
 pub use calibration::{CalibrationError, CalibrationSet};
 pub use cancel::CancelFlag;

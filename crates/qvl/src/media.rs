@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use qvl_processor::Media;
 pub use qvl_processor::{
-    ImageError, ImageLimits, Rgb8, VideoMeta, VideoOptions, decode_frames, decode_image, frames_to_video,
+    ImageError, ImageLimits, ResizedPicture, Rgb8, VideoMeta, VideoOptions, decode_frames, decode_image,
+    frames_to_video,
 };
 
 use crate::error::Error;

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::forced::{ForcedDecoding, OnLogits};
 use crate::generate::{Generation, OnText};
 use crate::generation::GenerationConfig;
+use crate::pixel_source::PixelSource;
 use crate::prompt_pass::PromptPass;
 use crate::sequence::Sequence;
 use crate::vision_cache::VisionCache;
@@ -193,7 +194,7 @@ impl Pipeline {
         let engine = self.engine.as_mut();
         let layout = PromptLayout::new(prompt, engine.config())?;
         let mut sequence = Sequence::open(engine, prompt.token_ids.len() + room)?;
-        let mut pass = PromptPass::new(layout, prompt.pixel_values.clone(), Timings::default());
+        let mut pass = PromptPass::new(layout, PixelSource::of(prompt), Timings::default());
         match pass.complete(engine, &mut self.vision, &mut sequence, self.prefill_chunk, cancel) {
             Ok(Some(logits)) => Ok(Some(ForcedDecoding::new(engine, sequence, prompt, &logits, pass.into_features()))),
             other => {

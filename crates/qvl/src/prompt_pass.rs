@@ -1,6 +1,7 @@
 //! A prompt's way through the model: pictures to features, tokens into the KV cache.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
 
 use qvl_engine::{Engine, EngineError, Features, Logits};
 
@@ -8,16 +9,19 @@ use crate::answer::{Timings, timed};
 use crate::cached_prompt::PromptLayout;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
+use crate::pixel_source::PixelSource;
 use crate::sequence::{Sequence, features_for};
-use crate::vision_cache::VisionCache;
+use crate::vision_cache::{SharedEncoding, VisionCache, lock};
 
 /// A prompt that is being computed, piece by piece.
 pub(crate) struct PromptPass {
     layout: PromptLayout,
-    /// Patches of all pictures, until the last piece is done.
-    pixels: Vec<f32>,
+    /// Of all pictures, until the last piece is done.
+    pixels: PixelSource,
     /// Of each picture, in order; none if its turn has not come or it is cached.
     features: Vec<Option<Arc<Features>>>,
+    /// Of the picture whose turn it is; none if it has not begun.
+    encoding: Option<Arc<Mutex<SharedEncoding>>>,
     /// What the pieces took so far.
     pub(crate) timings: Timings,
 }
@@ -25,7 +29,9 @@ pub(crate) struct PromptPass {
 /// One piece of work.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// A picture's features were computed.
+    /// A part of a picture's encoding was done.
+    Encoding,
+    /// The last part of it was done.
     Encoded,
     /// A picture's features were still there.
     Recalled,
@@ -36,10 +42,10 @@ pub(crate) enum Piece {
 }
 
 impl PromptPass {
-    /// `pixels` are the prompt's pixel values.
-    pub(crate) fn new(layout: PromptLayout, pixels: Vec<f32>, timings: Timings) -> Self {
+    /// `pixels` are those of the prompt.
+    pub(crate) fn new(layout: PromptLayout, pixels: PixelSource, timings: Timings) -> Self {
         let features = layout.pictures.iter().map(|_| None).collect();
-        Self { layout, pixels, features, timings }
+        Self { layout, pixels, features, encoding: None, timings }
     }
 
     /// The prompt as the cache will hold it.
@@ -72,7 +78,8 @@ impl PromptPass {
         Ok(None)
     }
 
-    /// Does the next piece: what `sequence` does not hold yet, `chunk` tokens at most, or a picture that is among these.
+    /// Does the next piece: what `sequence` does not hold yet, `chunk` tokens at most, or a part of a picture that is among
+    /// these.
     ///
     /// # Errors
     /// If the engine fails. The sequence is as before then.
@@ -94,7 +101,7 @@ impl PromptPass {
         if end < self.layout.tokens.len() {
             return Ok(Piece::Prefilled);
         }
-        self.pixels = Vec::new();
+        self.pixels = PixelSource::default();
         Ok(Piece::Completed(logits))
     }
 
@@ -114,21 +121,39 @@ impl PromptPass {
         picture: usize,
     ) -> Result<Piece, EngineError> {
         let key = self.layout.pictures[picture].0;
-        if let Some(features) = vision.get(&key) {
-            self.features[picture] = Some(features);
+        let encoding = Arc::clone(self.encoding.get_or_insert_with(|| vision.join(key)));
+        let mut encoding = lock(&encoding);
+        if let Some(features) = encoding.features.clone().or_else(|| vision.get(&key)) {
+            self.take(picture, features);
             return Ok(Piece::Recalled);
         }
-        let patch_len = engine.config().vision.patch_len();
-        let values = |index: usize| self.layout.pictures[index].0.grid.patches() * patch_len;
-        let first: usize = (0..picture).map(values).sum();
-        // The engine says so if there are too few.
-        let own = self.pixels.get(first..first + values(picture)).unwrap_or_default();
         let loaded = engine.load_time();
-        let features = Arc::new(timed(&mut self.timings.vision, || engine.encode(own, &[key.grid]))?);
+        let features = timed(&mut self.timings.vision, || {
+            let SharedEncoding { encoding, pixels, .. } = &mut *encoding;
+            let pixels = match pixels {
+                Some(pixels) => pixels,
+                none => {
+                    let grids = self.layout.pictures.iter().map(|(key, _)| key.grid);
+                    match self.pixels.picture(picture, grids, engine.config().vision.patch_len()) {
+                        Cow::Owned(computed) => none.insert(computed),
+                        Cow::Borrowed(given) => given,
+                    }
+                }
+            };
+            engine.encode_part(encoding, pixels)
+        })?;
         // The engine may have opened the vision graph only now; that counts as loading.
         self.timings.vision = self.timings.vision.saturating_sub(engine.load_time().saturating_sub(loaded));
+        let Some(features) = features.map(Arc::new) else { return Ok(Piece::Encoding) };
         vision.insert(key, Arc::clone(&features));
-        self.features[picture] = Some(features);
+        encoding.features = Some(Arc::clone(&features));
+        encoding.pixels = None;
+        self.take(picture, features);
         Ok(Piece::Encoded)
+    }
+
+    fn take(&mut self, picture: usize, features: Arc<Features>) {
+        self.features[picture] = Some(features);
+        self.encoding = None;
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use qvl_checkpoint::{Config, Grid};
-use qvl_engine::{DecodeStep, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId};
+use qvl_engine::{DecodeStep, Encoding, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId};
 use qvl_export::{ExportOptions, NoProgress, Precision, export};
 
 use crate::pipeline::Pipeline;
@@ -37,6 +37,7 @@ pub(crate) struct Controls {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watch {
     work: Arc<Mutex<Work>>,
+    order: Arc<Mutex<String>>,
     controls: Arc<Mutex<Controls>>,
     gate: Arc<Mutex<()>>,
 }
@@ -45,6 +46,11 @@ impl Watch {
     /// The work since the last look.
     pub(crate) fn take(&self) -> Work {
         mem::take(&mut *self.work.lock().unwrap())
+    }
+
+    /// The order of all parts of pictures (v) and decode steps (d) since the last look.
+    pub(crate) fn take_order(&self) -> String {
+        mem::take(&mut *self.order.lock().unwrap())
     }
 
     pub(crate) fn set(&self, controls: Controls) {
@@ -81,10 +87,12 @@ impl Engine for Watched {
         self.inner.load_time()
     }
 
-    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
+    fn encode_part(&mut self, encoding: &mut Encoding, pixel_values: &[f32]) -> Result<Option<Features>, EngineError> {
         drop(self.watch.halt());
-        self.watch.work.lock().unwrap().pictures += grids.len();
-        self.inner.encode(pixel_values, grids)
+        let features = self.inner.encode_part(encoding, pixel_values)?;
+        self.watch.work.lock().unwrap().pictures += usize::from(features.is_some());
+        self.watch.order.lock().unwrap().push('v');
+        Ok(features)
     }
 
     fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {
@@ -115,11 +123,13 @@ impl Engine for Watched {
 
     fn decode(&mut self, sequence: SequenceId, token: u32, position: i64) -> Result<Logits, EngineError> {
         self.watch.check([token].into_iter())?;
+        self.watch.order.lock().unwrap().push('d');
         self.inner.decode(sequence, token, position)
     }
 
     fn decode_batch(&mut self, steps: &[DecodeStep]) -> Result<Logits, EngineError> {
         self.watch.check(steps.iter().map(|step| step.token))?;
+        self.watch.order.lock().unwrap().push('d');
         self.inner.decode_batch(steps)
     }
 

@@ -1,10 +1,12 @@
 //! Vision features by content, so that a picture is encoded once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use qvl_checkpoint::Grid;
-use qvl_engine::Features;
+use qvl_engine::{Encoding, Features};
+
+use crate::byte_cache::ByteCache;
 
 /// What makes two pictures the same: their pixels after preprocessing, and the grid these form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,62 +15,61 @@ pub(crate) struct VisionKey {
     pub(crate) grid: Grid,
 }
 
-/// Features of the pictures used last, up to a number of bytes.
+/// Features of the pictures used last, up to a number of bytes, and of those that are being encoded.
 #[derive(Debug)]
 pub(crate) struct VisionCache {
-    limit_bytes: usize,
-    used_bytes: usize,
-    clock: u64,
-    entries: HashMap<VisionKey, Entry>,
+    features: ByteCache<VisionKey, Arc<Features>>,
+    /// Alive as long as a prompt waits for them.
+    under_way: HashMap<VisionKey, Weak<Mutex<SharedEncoding>>>,
 }
 
+/// An encoding that all prompts with the picture do parts of.
 #[derive(Debug)]
-struct Entry {
-    features: Arc<Features>,
-    last_use: u64,
+pub(crate) struct SharedEncoding {
+    pub(crate) encoding: Encoding,
+    /// What is encoded, if it was computed for this, from the first part to the last.
+    pub(crate) pixels: Option<Vec<f32>>,
+    /// When it is over.
+    pub(crate) features: Option<Arc<Features>>,
 }
 
 impl VisionCache {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, used_bytes: 0, clock: 0, entries: HashMap::new() }
+        Self { features: ByteCache::new(limit_bytes), under_way: HashMap::new() }
     }
 
     /// Keeps no more than this from now on.
     pub(crate) fn set_limit(&mut self, limit_bytes: usize) {
-        self.limit_bytes = limit_bytes;
-        while self.used_bytes > self.limit_bytes && self.evict_oldest() {}
+        self.features.set_limit(limit_bytes);
     }
 
     /// The features of a picture that was encoded before.
     pub(crate) fn get(&mut self, key: &VisionKey) -> Option<Arc<Features>> {
-        self.clock += 1;
-        let entry = self.entries.get_mut(key)?;
-        entry.last_use = self.clock;
-        Some(Arc::clone(&entry.features))
+        self.features.get(key)
     }
 
-    /// Keeps `features`; those used longest ago make room. Features larger than the whole cache are not kept.
+    /// Keeps `features`; those used longest ago make room.
     pub(crate) fn insert(&mut self, key: VisionKey, features: Arc<Features>) {
-        let bytes = bytes_of(&features);
-        if bytes > self.limit_bytes || self.entries.contains_key(&key) {
-            return;
-        }
-        while self.used_bytes + bytes > self.limit_bytes && self.evict_oldest() {}
-        self.clock += 1;
-        self.used_bytes += bytes;
-        self.entries.insert(key, Entry { features, last_use: self.clock });
+        let bytes = size_of_val(features.data.as_slice());
+        self.features.insert(key, features, bytes);
     }
 
-    fn evict_oldest(&mut self) -> bool {
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last_use).map(|(key, _)| *key);
-        let Some(entry) = oldest.and_then(|key| self.entries.remove(&key)) else { return false };
-        self.used_bytes -= bytes_of(&entry.features);
-        true
+    /// The encoding of a picture, from its beginning if nobody has begun.
+    pub(crate) fn join(&mut self, key: VisionKey) -> Arc<Mutex<SharedEncoding>> {
+        if let Some(encoding) = self.under_way.get(&key).and_then(Weak::upgrade) {
+            return encoding;
+        }
+        self.under_way.retain(|_, encoding| encoding.strong_count() > 0);
+        let encoding = SharedEncoding { encoding: Encoding::new(&[key.grid]), pixels: None, features: None };
+        let encoding = Arc::new(Mutex::new(encoding));
+        self.under_way.insert(key, Arc::downgrade(&encoding));
+        encoding
     }
 }
 
-fn bytes_of(features: &Features) -> usize {
-    size_of_val(features.data.as_slice())
+/// A panic would leave the encoding where it was before the part that failed.
+pub(crate) fn lock(encoding: &Mutex<SharedEncoding>) -> MutexGuard<'_, SharedEncoding> {
+    encoding.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -84,19 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_used_longest_ago_makes_room() {
-        let mut cache = VisionCache::new(32);
-        cache.insert(key(1), features(4));
-        cache.insert(key(2), features(4));
-        assert!(cache.get(&key(1)).is_some());
-        cache.insert(key(3), features(4));
-        assert!(cache.get(&key(2)).is_none());
-        assert!(cache.get(&key(1)).is_some() && cache.get(&key(3)).is_some());
-        assert_eq!(cache.used_bytes, 32);
-    }
-
-    #[test]
-    fn what_exceeds_the_cache_is_not_kept_and_evicts_nothing() {
+    fn features_count_by_their_bytes() {
         let mut cache = VisionCache::new(32);
         cache.insert(key(1), features(8));
         cache.insert(key(2), features(9));
@@ -104,23 +93,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_limit_drops_what_was_used_longest_ago() {
-        let mut cache = VisionCache::new(32);
+    fn another_grid_is_another_picture() {
+        let mut cache = VisionCache::new(64);
         cache.insert(key(1), features(4));
-        cache.insert(key(2), features(4));
-        cache.set_limit(31);
-        assert!(cache.get(&key(1)).is_none() && cache.get(&key(2)).is_some());
-        cache.set_limit(0);
-        assert_eq!((cache.get(&key(2)), cache.used_bytes), (None, 0));
+        let turned = VisionKey { grid: Grid { t: 1, h: 1, w: 4 }, ..key(1) };
+        assert!(cache.get(&turned).is_none());
     }
 
     #[test]
-    fn the_same_picture_counts_once_and_another_grid_is_another_picture() {
-        let mut cache = VisionCache::new(64);
-        cache.insert(key(1), features(4));
-        cache.insert(key(1), features(4));
-        assert_eq!(cache.used_bytes, 16);
-        let turned = VisionKey { grid: Grid { t: 1, h: 1, w: 4 }, ..key(1) };
-        assert!(cache.get(&turned).is_none());
+    fn an_encoding_is_shared_until_nobody_waits_for_it() {
+        let mut cache = VisionCache::new(0);
+        let first = cache.join(key(1));
+        assert!(Arc::ptr_eq(&first, &cache.join(key(1))));
+        assert!(!Arc::ptr_eq(&first, &cache.join(key(2))));
+        drop(first);
+        assert!(lock(&cache.join(key(1))).features.is_none());
+        assert_eq!(cache.under_way.len(), 1, "what was dropped is forgotten");
     }
 }

@@ -105,6 +105,9 @@ pub struct LimitArgs {
     /// Memory for the scaled pictures of all requests at the same time, MiB
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     pub picture_mib: u32,
+    /// Memory for scaled pictures that are kept for the next turns of their conversations, MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub kept_picture_mib: u32,
     /// Tokens of the prompt [default: the model's context]
     #[arg(long, value_name = "N")]
     pub max_prompt_tokens: Option<u32>,
@@ -200,6 +203,7 @@ impl LimitArgs {
             picture_pixels: u64::from(self.max_megapixels) * 1_000_000,
             frames: self.max_frames as usize,
             prepared_bytes: (self.picture_mib as usize) << 20,
+            kept_picture_bytes: (self.kept_picture_mib as usize) << 20,
             prompt_tokens: self.max_prompt_tokens.map_or(defaults.prompt_tokens, |tokens| tokens as usize),
             answer_tokens: self.max_answer_tokens as usize,
             choices: self.max_choices as usize,

@@ -12,6 +12,7 @@ mod text;
 mod text_layer;
 mod text_positions;
 mod text_step;
+mod tower_pass;
 mod vision;
 mod vision_block;
 mod vision_positions;
@@ -28,12 +29,14 @@ use qvl_package::{Graph, LogitsRows, PackageDir, Precision};
 use self::cache_number::CacheNumber;
 use self::embedding::Embedding;
 use self::text::{Rows, Sequence, TextDecoder};
+pub(crate) use self::tower_pass::TowerPass;
 use self::vision::VisionEncoder;
 use self::weights::Weights;
 use crate::prefill::{Chunk, check_tokens};
 use crate::sequences::Sequences;
 use crate::{
-    DecodeStep, Device, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values,
+    DecodeStep, Device, Encoding, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId,
+    pixel_values,
 };
 
 /// A vision graph that is computed here.
@@ -51,13 +54,18 @@ impl VisionGraph {
 
     /// Features of the pictures.
     pub(crate) fn encode(
-        &self,
+        &mut self,
         pixel_values: &[f32],
         grids: &[Grid],
         config: &Config,
     ) -> Result<Features, EngineError> {
         pixel_values::check(pixel_values, grids, config)?;
-        Ok(self.pool.install(|| self.encoder.encode(pixel_values, grids)))
+        let mut pass = self.encoder.start(grids);
+        loop {
+            if let Some(features) = self.pool.install(|| self.encoder.advance(&mut pass, pixel_values)) {
+                return Ok(features);
+            }
+        }
     }
 }
 
@@ -147,8 +155,9 @@ impl Engine for CpuEngine {
         self.load_time
     }
 
-    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
-        pixel_values::check(pixel_values, grids, self.package.config())?;
+    /// A part is a block of the tower.
+    fn encode_part(&mut self, encoding: &mut Encoding, pixel_values: &[f32]) -> Result<Option<Features>, EngineError> {
+        pixel_values::check(pixel_values, &encoding.grids, self.package.config())?;
         let started = Instant::now();
         let vision = match &mut self.vision {
             Some(vision) => vision,
@@ -159,7 +168,12 @@ impl Engine for CpuEngine {
                 none.insert(vision)
             }
         };
-        Ok(self.pool.install(|| vision.encode(pixel_values, grids)))
+        let pass = encoding.pass.get_or_insert_with(|| vision.start(&encoding.grids));
+        let features = self.pool.install(|| vision.advance(pass, pixel_values));
+        if features.is_some() {
+            encoding.pass = None;
+        }
+        Ok(features)
     }
 
     fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {

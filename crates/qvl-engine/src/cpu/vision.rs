@@ -1,17 +1,16 @@
 //! The vision tower: patches of any number of pictures and videos to features (§4).
 
+use std::mem;
+
 use qvl_checkpoint::{Config, Grid, VisionConfig};
 use qvl_kernels::Arithmetic;
 
 use super::stored::Stored;
+use super::tower_pass::{Frames, Group, TowerPass};
 use super::vision_block::{Block, Layer, Merger, Scratch};
 use super::vision_positions::FramePositions;
 use super::weights::Weights;
 use crate::{EngineError, Features};
-
-/// Patches that go through the tower at once, where a frame has fewer: enough to unpack weights seldom, and few enough for
-/// a long video to take no more memory than a large picture.
-const PATCHES: usize = 4096;
 
 /// The vision tower.
 #[derive(Debug)]
@@ -25,6 +24,8 @@ pub(super) struct VisionEncoder {
     merger: Merger,
     config: VisionConfig,
     arithmetic: Arithmetic,
+    /// Memory for a block's rows, kept while there is a pass.
+    scratch: Option<Scratch>,
 }
 
 impl VisionEncoder {
@@ -43,54 +44,65 @@ impl VisionEncoder {
         let deepstack = deepstack.collect::<Result<_, _>>()?;
         let merger = Merger::open_last(&mut weights, &config)?;
         weights.finish()?;
-        Ok(Self { patch_embedding, positions, blocks, deepstack, merger, config, arithmetic })
+        Ok(Self { patch_embedding, positions, blocks, deepstack, merger, config, arithmetic, scratch: None })
     }
 
-    /// Features of the pictures; the arguments have been [checked](crate::pixel_values::check).
-    pub(super) fn encode(&self, pixel_values: &[f32], grids: &[Grid]) -> Features {
-        let merge = self.config.spatial_merge_size;
-        let mut features = Features {
-            rows: grids.iter().map(|grid| grid.merged(merge)).sum(),
-            width: (1 + self.deepstack.len()) * self.config.out_hidden_size,
-            data: Vec::new(),
-        };
-        features.data.reserve_exact(features.rows * features.width);
-        let mut rest = pixel_values;
-        for grid in grids {
-            let (pixels, later) = rest.split_at(grid.patches() * self.config.patch_len());
-            rest = later;
-            let positions = FramePositions::new(*grid, &self.positions, &self.config);
-            // Frames do not see each other: they can go through the tower in any company.
-            let frame = grid.h * grid.w;
-            let together = (PATCHES / frame).max(1) * frame;
-            for pixels in pixels.chunks(together * self.config.patch_len()) {
-                self.encode_frames(pixels, &positions, &mut features.data);
+    /// The beginning of a pass for pictures with these grids.
+    pub(super) fn start(&self, grids: &[Grid]) -> TowerPass {
+        let width = (1 + self.deepstack.len()) * self.config.out_hidden_size;
+        TowerPass::new(grids, width, &self.config)
+    }
+
+    /// Runs the next block on what is in the tower, or on what enters it; gives the features when all have left it.
+    ///
+    /// The pixel values are those of the pass's grids, which has been [checked](crate::pixel_values::check).
+    pub(super) fn advance(&mut self, pass: &mut TowerPass, pixel_values: &[f32]) -> Option<Features> {
+        let entering = || Some(self.enter(&pass.groups.next()?, pixel_values));
+        if let Some(mut frames) = pass.frames.take().or_else(entering) {
+            let scratch = self.scratch.take().filter(|scratch| scratch.fits(&frames.x));
+            let mut scratch = scratch.unwrap_or_else(|| Scratch::new(&self.config, &frames.x));
+            self.run_block(&mut frames, &mut scratch);
+            self.scratch = Some(scratch);
+            if frames.block < self.blocks.len() {
+                pass.frames = Some(frames);
+                return None;
             }
+            self.leave(frames, &mut pass.features.data);
         }
-        features
+        let is_over = pass.groups.as_slice().is_empty();
+        is_over.then(|| {
+            self.scratch = None;
+            mem::take(&mut pass.features)
+        })
     }
 
-    /// Appends the features of whole frames, merged and DeepStack side by side in each row.
-    fn encode_frames(&self, pixels: &[f32], positions: &FramePositions, out: &mut Vec<f32>) {
-        let patches = pixels.len() / self.config.patch_len();
-        let mut x = vec![0.0; patches * self.config.hidden_size];
+    fn enter(&self, group: &Group, pixel_values: &[f32]) -> Frames {
+        let pixels = &pixel_values[group.values.clone()];
+        let positions = FramePositions::new(group.grid, &self.positions, &self.config);
+        let mut x = vec![0.0; pixels.len() / self.config.patch_len() * self.config.hidden_size];
         self.patch_embedding.run(pixels, &mut x, self.arithmetic);
         for frame in x.chunks_mut(positions.learned.len()) {
             frame.iter_mut().zip(&positions.learned).for_each(|(x, position)| *x += position);
         }
-        let mut scratch = Scratch::new(&self.config, patches);
-        let mut parts = vec![Vec::new(); 1 + self.deepstack.len()];
-        for (index, block) in self.blocks.iter().enumerate() {
-            block.run(&mut x, positions, self.arithmetic, &mut scratch);
-            let deepstack = self.config.deepstack_visual_indexes.iter().position(|&after| after == index);
-            if let Some(deepstack) = deepstack {
-                parts[1 + deepstack] = self.deepstack[deepstack].run(&x, self.arithmetic);
-            }
+        Frames { x, positions, parts: vec![Vec::new(); 1 + self.deepstack.len()], block: 0 }
+    }
+
+    fn run_block(&self, frames: &mut Frames, scratch: &mut Scratch) {
+        let Frames { x, positions, parts, block } = frames;
+        self.blocks[*block].run(x, positions, self.arithmetic, scratch);
+        let deepstack = self.config.deepstack_visual_indexes.iter().position(|after| after == block);
+        if let Some(deepstack) = deepstack {
+            parts[1 + deepstack] = self.deepstack[deepstack].run(x, self.arithmetic);
         }
-        parts[0] = self.merger.run(&x, self.arithmetic);
+        *block += 1;
+    }
+
+    /// Appends the features of whole frames, merged and DeepStack side by side in each row.
+    fn leave(&self, mut frames: Frames, out: &mut Vec<f32>) {
+        frames.parts[0] = self.merger.run(&frames.x, self.arithmetic);
         let width = self.config.out_hidden_size;
-        for row in 0..patches / self.config.merge_unit() {
-            for part in &parts {
+        for row in 0..frames.parts[0].len() / width {
+            for part in &frames.parts {
                 out.extend_from_slice(&part[row * width..][..width]);
             }
         }

@@ -92,8 +92,9 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Rows for `patches` patches.
-    pub(super) fn new(config: &VisionConfig, patches: usize) -> Self {
+    /// Rows for the residual stream `x`, [patches, hidden].
+    pub(super) fn new(config: &VisionConfig, x: &[f32]) -> Self {
+        let patches = x.len() / config.hidden_size;
         let rows = |width: usize| vec![0.0; patches * width];
         Self {
             normed: rows(config.hidden_size),
@@ -101,6 +102,11 @@ impl Scratch {
             update: rows(config.hidden_size),
             inner: vec![0.0; patches.min(INNER_ROWS) * config.intermediate_size],
         }
+    }
+
+    /// Whether the rows are those for `x`.
+    pub(super) fn fits(&self, x: &[f32]) -> bool {
+        self.normed.len() == x.len()
     }
 }
 

@@ -20,7 +20,9 @@ use self::text::{Sequence, TextDecoder};
 use self::vision::VisionEncoder;
 use crate::prefill::{Chunk, check_tokens};
 use crate::sequences::{Sequences, Tokens};
-use crate::{DecodeStep, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values};
+use crate::{
+    DecodeStep, Encoding, Engine, EngineError, EngineOptions, Features, Logits, Prefill, SequenceId, pixel_values,
+};
 
 /// A vision graph that ONNX Runtime runs.
 pub(crate) struct VisionGraph(VisionEncoder);
@@ -87,9 +89,10 @@ impl Engine for OrtEngine {
         self.load_time
     }
 
-    fn encode(&mut self, pixel_values: &[f32], grids: &[Grid]) -> Result<Features, EngineError> {
+    /// There is one part.
+    fn encode_part(&mut self, encoding: &mut Encoding, pixel_values: &[f32]) -> Result<Option<Features>, EngineError> {
         let config = self.package.config();
-        pixel_values::check(pixel_values, grids, config)?;
+        pixel_values::check(pixel_values, &encoding.grids, config)?;
         let encoder = match &mut self.vision {
             Some(encoder) => encoder,
             closed => {
@@ -99,7 +102,7 @@ impl Engine for OrtEngine {
                 closed.insert(encoder)
             }
         };
-        encoder.encode(pixel_values, grids, config)
+        encoder.encode(pixel_values, &encoding.grids, config).map(Some)
     }
 
     fn open_sequence(&mut self, capacity: usize) -> Result<SequenceId, EngineError> {

@@ -32,11 +32,8 @@ pub(super) fn decode(url: &str) -> Result<Vec<u8>, &'static str> {
     if !head.any(|parameter| parameter.trim().eq_ignore_ascii_case("base64")) {
         return Err("a data: URL with a picture must be base64: data:image/png;base64,…");
     }
-    let decoded = if data.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        BASE64.decode(data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<u8>>())
-    } else {
-        BASE64.decode(data)
-    };
+    let without_spaces = || data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<u8>>();
+    let decoded = BASE64.decode(data).or_else(|_| BASE64.decode(without_spaces()));
     decoded.map_err(|_| "the data of the data: URL is not base64")
 }
 

@@ -4,6 +4,7 @@ use qvl::media::{ImageError, ImageLimits, Rgb8, SAMPLED_FPS, VideoMeta, decode_f
 use qvl::{Media, PixelBudget, Processor, PromptOptions};
 
 use super::data_url;
+use super::kept::{KeptPictures, PictureKey};
 use super::source::{Source, SourceKind};
 use crate::error::ApiError;
 use crate::options::ServerLimits;
@@ -62,13 +63,51 @@ impl Loader {
         Ok(Self { fetched })
     }
 
-    /// Decodes everything; for a thread that may block.
+    /// Decodes everything but the pictures that were kept; for a thread that may block. Pictures may have the size of `size`.
     ///
     /// # Errors
     /// If something is no picture, or exceeds the limits.
-    pub(crate) fn decode(self, limits: &ServerLimits) -> Result<Vec<Media>, ApiError> {
-        let mut budget = Budget { pixels: limits.picture_pixels, frames: limits.frames, limits };
+    pub(crate) fn decode(
+        self,
+        limits: &ServerLimits,
+        kept: &KeptPictures,
+        size: Option<PixelBudget>,
+    ) -> Result<Vec<Loaded>, ApiError> {
+        let mut budget = Budget { pixels: limits.picture_pixels, frames: limits.frames, limits, kept, size };
         self.fetched.into_iter().map(|fetched| budget.decode(fetched)).collect()
+    }
+}
+
+/// A picture or video that was loaded.
+#[derive(Debug)]
+pub(crate) enum Loaded {
+    /// One that the processor takes as it is.
+    Ready(Media),
+    /// A picture that has yet to be resized.
+    Decoded(PictureKey, Rgb8),
+}
+
+impl Loaded {
+    /// What the processor takes.
+    ///
+    /// # Errors
+    /// If a picture's shape is none that the model can be shown.
+    pub(crate) fn resize(self, kept: &KeptPictures, processor: &Processor) -> Result<Media, ImageError> {
+        match self {
+            Self::Ready(media) => Ok(media),
+            Self::Decoded(key, picture) => kept.resize(key, &picture, processor).map(Media::Resized),
+        }
+    }
+
+    /// Bytes of its pixel values, at most.
+    fn estimated_bytes(&self, images: PixelBudget, videos: PixelBudget) -> u64 {
+        let area = |picture: &Rgb8| (picture.width * picture.height) as u64;
+        let pixels = match self {
+            Self::Ready(Media::Resized(picture)) => area(picture.picture()),
+            Self::Ready(Media::Image(picture)) | Self::Decoded(_, picture) => bounded(images, area(picture)),
+            Self::Ready(Media::Video { frames, .. }) => bounded(videos, frames.iter().map(area).sum()),
+        };
+        pixels.saturating_mul(BYTES_PER_PIXEL)
     }
 }
 
@@ -94,10 +133,13 @@ struct Budget<'l> {
     pixels: u64,
     frames: usize,
     limits: &'l ServerLimits,
+    kept: &'l KeptPictures,
+    /// What pictures are resized to.
+    size: Option<PixelBudget>,
 }
 
 impl Budget<'_> {
-    fn decode(&mut self, fetched: Fetched) -> Result<Media, ApiError> {
+    fn decode(&mut self, fetched: Fetched) -> Result<Loaded, ApiError> {
         let Fetched { param, kind, files } = fetched;
         let limits = self.limits;
         let mut pictures = Vec::with_capacity(files.len());
@@ -105,7 +147,7 @@ impl Budget<'_> {
             let bytes = bytes(file).map_err(|what| ApiError::field(&*param, what))?;
             let medium = match kind {
                 Kind::Animation => self.animation(&bytes),
-                Kind::Image => self.picture(&bytes).map(Media::Image),
+                Kind::Image => self.kept_or_decoded(&bytes),
                 Kind::Frames => {
                     let picture =
                         self.picture(&bytes).map_err(|error| ApiError::field(&*param, sentence(&error, limits)))?;
@@ -116,7 +158,19 @@ impl Budget<'_> {
             return medium.map_err(|error| ApiError::field(&*param, sentence(&error, limits)));
         }
         let meta = VideoMeta::new(SAMPLED_FPS, pictures.len());
-        Ok(Media::Video { frames: pictures, meta, sampled: true })
+        Ok(Loaded::Ready(Media::Video { frames: pictures, meta, sampled: true }))
+    }
+
+    fn kept_or_decoded(&mut self, bytes: &[u8]) -> Result<Loaded, ImageError> {
+        let key = PictureKey::new(bytes, self.size);
+        // One that exceeds what is left of the limits is decoded once more: the decoder says what is wrong.
+        match self.kept.get(&key).filter(|kept| kept.source_pixels <= self.image_limits().max_pixels) {
+            Some(kept) => {
+                self.pixels = self.pixels.saturating_sub(kept.source_pixels);
+                Ok(Loaded::Ready(Media::Resized(kept.picture)))
+            }
+            None => Ok(Loaded::Decoded(key, self.picture(bytes)?)),
+        }
     }
 
     fn picture(&mut self, bytes: &[u8]) -> Result<Rgb8, ImageError> {
@@ -125,13 +179,13 @@ impl Budget<'_> {
         Ok(picture)
     }
 
-    fn animation(&mut self, bytes: &[u8]) -> Result<Media, ImageError> {
+    fn animation(&mut self, bytes: &[u8]) -> Result<Loaded, ImageError> {
         let frames = decode_frames(bytes, &self.image_limits())?;
         self.frames = self.frames.saturating_sub(frames.len());
         let pixels: u64 = frames.iter().map(|frame| (frame.image.width * frame.image.height) as u64).sum();
         self.pixels = self.pixels.saturating_sub(pixels);
         let (frames, meta) = frames_to_video(frames);
-        Ok(Media::Video { frames, meta, sampled: false })
+        Ok(Loaded::Ready(Media::Video { frames, meta, sampled: false }))
     }
 
     fn image_limits(&self) -> ImageLimits {
@@ -169,16 +223,10 @@ fn sentence(error: &ImageError, limits: &ServerLimits) -> String {
 }
 
 /// Bytes that the prepared pictures will take at most.
-pub(crate) fn estimated_bytes(media: &[Media], processor: &Processor, options: &PromptOptions) -> u64 {
+pub(crate) fn estimated_bytes(loaded: &[Loaded], processor: &Processor, options: &PromptOptions) -> u64 {
     let images = options.image_budget.unwrap_or_else(|| processor.images().budget());
     let videos = options.video.budget.unwrap_or_else(|| processor.videos().budget());
-    let pixels = media.iter().map(|medium| match medium {
-        Media::Image(picture) => bounded(images, (picture.width * picture.height) as u64),
-        Media::Video { frames, .. } => {
-            bounded(videos, frames.iter().map(|frame| (frame.width * frame.height) as u64).sum())
-        }
-    });
-    pixels.fold(0_u64, u64::saturating_add).saturating_mul(BYTES_PER_PIXEL)
+    loaded.iter().map(|loaded| loaded.estimated_bytes(images, videos)).fold(0, u64::saturating_add)
 }
 
 /// The area after resizing, at most: sides are rounded to multiples of the patch, so a little is added.

@@ -3,7 +3,8 @@
 use qvl::FinishReason;
 use serde_json::{Value, json};
 
-use crate::support::{alone, ask, data_url, figures, pipeline, start, with};
+use crate::client::Reply;
+use crate::support::{alone, ask, data_url, figures, pipeline, start, with, workspace};
 
 const PICTURE: &str = "examples/pictures/figures.png";
 const DESCRIBE: &str = "Describe the picture.";
@@ -22,6 +23,33 @@ async fn an_answer_about_a_picture_is_that_of_the_model_alone() {
     assert_eq!(usage["completion_tokens"], direct.usage.completion_tokens);
     assert_eq!(usage["total_tokens"], direct.usage.prompt_tokens + direct.usage.completion_tokens);
     assert_eq!(usage["qvl"]["images"], serde_json::to_value(&direct.images).unwrap());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_comes_again_is_shown_at_the_size_that_this_request_wants() {
+    let server = start(|_| {}).await;
+    let request = ask(&[figures()], DESCRIBE);
+    let small = with(request.clone(), json!({"mm_processor_kwargs": {"max_pixels": 16384, "min_pixels": 1024}}));
+    let (first, other) = (server.chat(&request).await, server.chat(&small).await);
+    let (again, other_again) = (server.chat(&request).await, server.chat(&small).await);
+    let images = |reply: &Reply| reply.body["usage"]["qvl"]["images"].clone();
+    assert_eq!((images(&first), images(&other)), (images(&again), images(&other_again)));
+    assert_ne!(images(&first), images(&other));
+    assert_eq!((first.text(), other.text()), (again.text(), other_again.text()));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_for_pictures_that_came_before() {
+    let picture = image::open(workspace(PICTURE)).unwrap();
+    let pixels = u64::from(picture.width() * picture.height());
+    let server = start(|options| options.limits.picture_pixels = 2 * pixels - 1).await;
+    assert_eq!(server.chat(&ask(&[figures()], DESCRIBE)).await.status(), 200);
+    let reply = server.chat(&ask(&[figures(), figures()], DESCRIBE)).await;
+    assert_eq!(reply.status(), 400);
+    assert!(reply.body["error"]["message"].as_str().unwrap().contains("pixels together"), "{}", reply.body);
+    assert_eq!(server.chat(&ask(&[figures()], DESCRIBE)).await.status(), 200);
     server.stop().await;
 }
 

@@ -1,6 +1,5 @@
 //! A job that has a place.
 
-use std::mem;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use crate::cached_prompt::CachedToken;
 use crate::decoding;
 use crate::error::Error;
 use crate::pipeline::FIRST_ANSWER_TOKENS;
+use crate::pixel_source::PixelSource;
 use crate::prompt_lookup::Speculation;
 use crate::prompt_pass::PromptPass;
 use crate::sequence::Sequence;
@@ -48,7 +48,7 @@ impl Running {
         let Job { mut prompt, generation, logprobs, grammar, cancel, on_event } = job;
         let answer = AnswerState::new(&prompt, &generation, limit, &cancel);
         let answer = answer.with_grammar(grammar.as_deref()).with_logprobs(logprobs);
-        let pixels = mem::take(&mut prompt.pixel_values);
+        let pixels = PixelSource::take(&mut prompt);
         Self {
             expected_tokens: expected_tokens(layout.tokens.len(), limit),
             prompt,

@@ -161,7 +161,7 @@ impl<'a> Scheduler<'a> {
         match piece {
             Ok(Piece::Encoded) => self.statistics.pictures_encoded += 1,
             Ok(Piece::Recalled) => self.statistics.pictures_cached += 1,
-            Ok(Piece::Prefilled) => {}
+            Ok(Piece::Encoding | Piece::Prefilled) => {}
             Ok(Piece::Completed(logits)) => job.take(processor.tokenizer(), logits.last()),
             Err(error) => job.fail(error),
         }

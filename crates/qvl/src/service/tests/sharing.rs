@@ -36,6 +36,45 @@ fn equal_prompts_that_come_at_once_are_computed_once() {
     assert!(statistics.largest_batch > 1 && statistics.finished == 5, "{statistics:?}");
 }
 
+/// A prompt with a picture after `text`.
+fn picture_prompt(service: &Service, text: &str) -> Prompt {
+    let media = [read_image(&reference("images/photo_100x100.png")).unwrap()];
+    let messages = [Message::new(Role::User, vec![Part::Text(text.to_owned()), Part::Image(0)])];
+    service.processor().prepare(&messages, &media, &PromptOptions::default()).unwrap()
+}
+
+#[test]
+fn an_answer_goes_on_while_a_picture_is_encoded() {
+    let (service, watch) = start(ServiceOptions::default());
+    let (job, reading) = job(prompt(&service, "One"), GenerationConfig { max_new_tokens: 2000, ..greedy() });
+    service.submit(job).unwrap();
+    while !matches!(reading.events.recv().unwrap(), Event::Token { .. }) {}
+    let halt = watch.halt();
+    let picture = ask(&service, picture_prompt(&service, "What is it?"));
+    let _ = watch.take_order();
+    drop(halt);
+    picture.answer();
+    reading.cancel.cancel();
+    let order = watch.take_order();
+    let parts = order.matches('v').count();
+    assert!(parts > 1, "{order}");
+    assert!(order.contains(&"vd".repeat(parts)), "a step after each part: {order}");
+}
+
+#[test]
+fn a_picture_is_encoded_once_for_all_who_wait_for_it() {
+    let (service, watch) = start(ServiceOptions::default());
+    let halt = watch.halt();
+    // Their beginnings differ, so that none waits for the other's tokens.
+    let texts = ["What is it?", "Is there a cat?"];
+    let asked = texts.map(|text| ask(&service, picture_prompt(&service, text)));
+    drop(halt);
+    asked.iter().for_each(|asked| assert_eq!(asked.answer().token_ids.len(), TOKENS));
+    assert_eq!(watch.take().pictures, 1);
+    let statistics = service.statistics();
+    assert_eq!((statistics.pictures_encoded, statistics.pictures_cached), (1, 1));
+}
+
 #[test]
 fn the_next_turn_takes_the_kept_sequence_over_and_another_question_copies_it() {
     let (service, watch) = start(ServiceOptions::default());
