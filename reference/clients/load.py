@@ -10,8 +10,6 @@ Needs nothing but Python 3.11.
 
 import argparse
 import collections
-import contextlib
-import http.client
 import json
 import os
 import random
@@ -20,9 +18,9 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
 
 import load_requests
+from client import Client
 from memory import Memory
 from serving import answer_alone, serving
 
@@ -32,71 +30,6 @@ STREAMED, LEAVING, BAD = 35, 10, 15
 PRINTED = 20
 # Small, so that it is full before memory is watched.
 OPTIONS = ("--cache-mib", "64", "--max-queue", "64")
-
-
-class Client:
-    """One connection at a time to the server."""
-
-    def __init__(self, url):
-        self.address = urllib.parse.urlsplit(url).netloc
-
-    @contextlib.contextmanager
-    def _post(self, body):
-        connection = http.client.HTTPConnection(self.address, timeout=300)
-        try:
-            connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
-            yield connection
-        finally:
-            connection.close()
-
-    def whole(self, request):
-        """The texts of all choices, and the tokens generated."""
-        with self._post(json.dumps(request).encode()) as connection:
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-        if response.status != 200:
-            raise ValueError(f"status {response.status}: {answer}")
-        return [choice["message"]["content"] for choice in answer["choices"]], answer["usage"]["completion_tokens"]
-
-    def streamed(self, request):
-        """As `whole`, and the seconds until the first piece of text."""
-        begin, first, tokens = time.monotonic(), None, 0
-        texts = [""] * request.get("n", 1)
-        body = {**request, "stream": True, "stream_options": {"include_usage": True}}
-        with self._post(json.dumps(body).encode()) as connection:
-            for event in events(connection.getresponse()):
-                for choice in event["choices"]:
-                    first = first or time.monotonic() - begin
-                    texts[choice["index"]] += choice["delta"].get("content") or ""
-                tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
-        return texts, tokens, first
-
-    def leave(self, request, pieces):
-        """Goes away after some pieces of the answer, or before there is one."""
-        with self._post(json.dumps({**request, "stream": True}).encode()) as connection:
-            if pieces:
-                for _, _ in zip(range(pieces), events(connection.getresponse())):
-                    pass
-
-    def refused(self, body):
-        with self._post(body) as connection:
-            response = connection.getresponse()
-            return response.status, json.loads(response.read()).get("error", {}).get("message", "")
-
-
-def events(response):
-    """The objects of a stream, which must end as it should."""
-    if response.status != 200:
-        raise ValueError(f"status {response.status}: {response.read()}")
-    for line in response:
-        if line.startswith(b"data: [DONE]"):
-            return
-        if line.startswith(b"data: "):
-            event = json.loads(line[6:])
-            if "error" in event:
-                raise ValueError(f"in the stream: {event}")
-            yield event
-    raise ValueError("the stream ended without [DONE]")
 
 
 class Tally:
@@ -205,7 +138,9 @@ def main():
     parser.add_argument("--seed", default="1")
     arguments = parser.parse_args()
     package = [arguments.package] if arguments.package else []
-    with tempfile.TemporaryDirectory() as folder, serving(arguments.qvl, os.path.join(folder, "log"), *package, *OPTIONS) as server:
+    with tempfile.TemporaryDirectory() as folder, serving(
+        arguments.qvl, os.path.join(folder, "log"), *package, *OPTIONS
+    ) as server:
         known = right_answers(Client(server.url), arguments.qvl, package)
         print(f"{len(known)} right answers are known", flush=True)
         tally, memory = load(server, arguments, known)
@@ -216,7 +151,9 @@ def main():
     print(f"requests: {dict(tally.counts)}, {sum(tally.counts.values()) / seconds:.1f} a second")
     print(f"tokens: {tally.tokens}, {tally.tokens / seconds:.1f} a second")
     if tally.first:
-        print(f"first piece of a stream: median {statistics.median(tally.first):.2f} s, slowest {max(tally.first):.2f} s")
+        print(
+            f"first piece of a stream: median {statistics.median(tally.first):.2f} s, slowest {max(tally.first):.2f} s"
+        )
     grown = memory.report()
     print(f"wrong: {len(tally.wrong)}")
     sys.exit(bool(tally.wrong) or grown)

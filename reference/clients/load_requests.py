@@ -6,8 +6,24 @@ import json
 import struct
 import zlib
 
-SIZES = [(1, 1), (5, 400), (30, 305), (64, 64), (200, 150), (333, 777), (640, 480), (1000, 40), (1280, 720), (1024, 1024)]
-PROMPTS = ["Describe the picture.", "How many shapes are there?", "What colour is the square?", "What is the background?"]
+SIZES = [
+    (1, 1),
+    (5, 400),
+    (30, 305),
+    (64, 64),
+    (200, 150),
+    (333, 777),
+    (640, 480),
+    (1000, 40),
+    (1280, 720),
+    (1024, 1024),
+]
+PROMPTS = [
+    "Describe the picture.",
+    "How many shapes are there?",
+    "What colour is the square?",
+    "What is the background?",
+]
 FOLLOW_UPS = ["Where is it? Answer with its box in JSON.", "And the square?"]
 TEXTS = ["How many corners does a square have?", "Repeat the word: lamp", "Say nothing but yes."]
 
@@ -35,7 +51,10 @@ def picture(data, kind="image/png"):
 
 
 def user(*content):
-    return {"role": "user", "content": [part if isinstance(part, dict) else {"type": "text", "text": part} for part in content]}
+    return {
+        "role": "user",
+        "content": [part if isinstance(part, dict) else {"type": "text", "text": part} for part in content],
+    }
 
 
 def assistant(text):

@@ -38,5 +38,7 @@ class Memory:
         means = [statistics.mean(self.samples[i * length : (i + 1) * length]) for i in range(WINDOWS)]
         growth = max(means) / means[0] - 1
         print(f"memory, MiB, after {self.warm_up:.0f} s: {' '.join(f'{mean / 2**20:.0f}' for mean in means)}")
-        print(f"memory: {growth:+.1%} at most, {'flat' if growth <= self.tolerance else 'GROWN'} (at most {self.tolerance:.0%})")
+        print(
+            f"memory: {growth:+.1%} at most, {'flat' if growth <= self.tolerance else 'GROWN'} (at most {self.tolerance:.0%})"
+        )
         return growth > self.tolerance

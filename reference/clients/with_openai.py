@@ -35,7 +35,10 @@ def remote_picture(told):
     """chat: a picture by its address; none from an address that is not permitted"""
 
     def ask(url):
-        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": told.told["picture"]["prompt"]}]
+        content = [
+            {"type": "image_url", "image_url": {"url": url}},
+            {"type": "text", "text": told.told["picture"]["prompt"]},
+        ]
         messages = [{"role": "user", "content": content}]
         return told.client.chat.completions.create(model=told.model, messages=messages, temperature=0)
 
@@ -179,7 +182,9 @@ def legacy_completions(told):
 
 
 def response_input(told, name):
-    pictures = [{"type": "input_image", "image_url": data_url(path), "detail": "auto"} for path in told.told[name]["pictures"]]
+    pictures = [
+        {"type": "input_image", "image_url": data_url(path), "detail": "auto"} for path in told.told[name]["pictures"]
+    ]
     return [{"role": "user", "content": [*pictures, {"type": "input_text", "text": told.told[name]["prompt"]}]}]
 
 

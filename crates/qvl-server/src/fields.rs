@@ -10,6 +10,10 @@ use crate::error::ApiError;
 /// Longest piece of a wrong value that is quoted.
 const MAX_QUOTED_CHARS: usize = 60;
 
+/// What clients tell about a request. Nothing is stored, whatever `store` says.
+const BOOKKEEPING: [&str; 7] =
+    ["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"];
+
 /// A JSON object of a request. `null` counts as absent, as OpenAI's clients expect.
 #[derive(Debug)]
 pub(crate) struct Fields {
@@ -130,6 +134,11 @@ impl Fields {
     /// A field that must be there.
     pub(crate) fn required<T>(&self, name: &str, found: Option<T>) -> Result<T, ApiError> {
         found.ok_or_else(|| self.error(name, "is missing"))
+    }
+
+    /// Drops what a request tells of itself, which changes no answer of any API.
+    pub(crate) fn ignore_bookkeeping(&mut self) {
+        self.ignore(&BOOKKEEPING);
     }
 
     /// Drops fields that cannot change the answer.

@@ -13,18 +13,8 @@ use crate::question::{Question, read_format};
 use crate::sampling::{read_max_tokens, read_sampling};
 use crate::tools::{ToolForm, read_tools};
 
-/// Fields that cannot change the answer.
-const WITHOUT_EFFECT: [&str; 9] = [
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prediction",
-    "add_generation_prompt",
-];
+/// Fields of this API that cannot change the answer.
+const WITHOUT_EFFECT: [&str; 2] = ["prediction", "add_generation_prompt"];
 
 /// A request, read and checked.
 pub(super) struct ChatRequest {
@@ -103,6 +93,7 @@ pub(crate) fn read_stream_options(fields: &mut Fields, stream: bool) -> Result<b
 
 /// Fields that ask for nothing, or for what is done anyway.
 fn read_harmless(fields: &mut Fields) -> Result<(), ApiError> {
+    fields.ignore_bookkeeping();
     fields.ignore(&WITHOUT_EFFECT);
     fields.only("modalities", &json!(["text"]), "can only be [\"text\"]")?;
     fields.only("verbosity", &json!("medium"), "cannot be set; say in the prompt how long the answer shall be")?;

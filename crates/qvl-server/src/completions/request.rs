@@ -59,7 +59,7 @@ pub(super) fn read(mut fields: Fields, app: &App) -> Result<CompletionsRequest, 
     }
     let stream = fields.flag("stream")?.unwrap_or(false);
     let include_usage = read_stream_options(&mut fields, stream)?;
-    fields.ignore(&["user", "metadata", "store", "service_tier"]);
+    fields.ignore_bookkeeping();
     fields.finish()?;
     Ok(CompletionsRequest { prompts, generation, choices, logprobs, echo, stream, include_usage })
 }

@@ -23,17 +23,8 @@ const ECHOED: [(&str, &str); 5] = [
     ("tools", "[]"),
 ];
 
-/// Fields that cannot change the answer. Nothing is stored, whatever `store` says.
-const WITHOUT_EFFECT: [&str; 8] = [
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "max_tool_calls",
-];
+/// Fields of this API that cannot change the answer.
+const WITHOUT_EFFECT: [&str; 2] = ["max_tool_calls", "stream_options"];
 
 /// A request, read and checked.
 pub(super) struct ResponsesRequest {
@@ -72,8 +63,8 @@ pub(super) fn read(mut fields: Fields, app: &App) -> Result<ResponsesRequest, Ap
     };
     question.check("text.format")?;
     let stream = fields.flag("stream")?.unwrap_or(false);
+    fields.ignore_bookkeeping();
     fields.ignore(&WITHOUT_EFFECT);
-    fields.ignore(&["stream_options"]);
     fields.finish()?;
     Ok(ResponsesRequest { question, stream, echo })
 }
