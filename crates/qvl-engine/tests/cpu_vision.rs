@@ -44,7 +44,8 @@ fn rounding_turns_features_by_little() {
         let half = package_of_kind(checkpoint, Kind { precision: Precision::Fp16, all_logits: false });
         let int8 = int8(checkpoint);
         for (name, package, options, at_least) in [
-            ("float16", &half, &fast, 0.999_99),
+            // In int16 at least 0.999999; with AMX, in bf16, 0.99998.
+            ("float16", &half, &fast, 0.999_9),
             ("int8 weights", &int8, &options_of(EngineChoice::Cpu), 0.999),
             // Measured: at least 0.9987, 0.9995 in the mean. The tiny towers are random and 64 numbers wide.
             ("int8 weights and activations", &int8, &fast, 0.998),

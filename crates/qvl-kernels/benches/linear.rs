@@ -6,6 +6,8 @@
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and fails if something fails")]
 
+use std::time::Duration;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
 use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, ThreadPool, limits, linear};
@@ -15,6 +17,9 @@ const SHAPES: [(usize, usize); 2] = [(2560, 9728), (9728, 2560)];
 
 /// Bits and block sizes.
 const BLOCKS: [(usize, usize); 3] = [(4, 32), (4, 128), (8, 128)];
+
+/// Inputs and outputs of layers of the vision towers of the smaller and the larger models.
+const VISION: [(usize, usize); 4] = [(1024, 3072), (1024, 1024), (4096, 1024), (1152, 4304)];
 
 /// Copies of a matrix, so that none is in a cache when its turn comes.
 const COPIES: usize = 16;
@@ -77,24 +82,36 @@ fn dense(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A layer of the vision tower of the 4B model, on as many rows as go through it at once.
+/// Layers of the vision towers, on as many rows as go through them at once and on a few.
 fn vision(criterion: &mut Criterion) {
     let pool = one_core();
-    let (outputs, inputs, m) = (1152, 4304, 2048);
-    let (x, weights) = (vec![0.5; m * inputs], vec![f16::ONE; inputs * outputs]);
-    let mut out = vec![0.0; m * outputs];
-    let mut group = criterion.benchmark_group(format!("{outputs}x{inputs} float16, {m} rows"));
-    group.sample_size(10).throughput(Throughput::Elements((2 * m * outputs * inputs) as u64));
-    for arithmetic in [Arithmetic::Float32, Arithmetic::Int16] {
-        group.bench_function(format!("{arithmetic:?}"), |bench| {
-            bench.iter(|| {
-                let matrix = Matrix { inputs, outputs, elements: Elements::Float16(&weights) };
-                let product = Linear { matrix, bias: None, out: &mut out };
-                pool.install(|| linear(&x, m, &mut [product], arithmetic));
-            });
-        });
+    if let Some(peak) = pool.install(limits::bf16_peak) {
+        println!("bf16 peak {:.1} Gop/s", peak / 1e9);
     }
-    group.finish();
+    for (inputs, outputs) in VISION {
+        let weights: Vec<f16> = numbers(inputs * outputs).map(f16::from_f32).collect();
+        let mut group = criterion.benchmark_group(format!("{outputs}x{inputs} float16"));
+        group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(500));
+        for m in [1, 16, 64, 3072] {
+            let (x, mut out): (Vec<f32>, _) = (numbers(m * inputs).collect(), vec![0.0; m * outputs]);
+            let matrix = Matrix { inputs, outputs, elements: Elements::Float16(&weights) };
+            group.throughput(Throughput::Elements((2 * m * outputs * inputs) as u64));
+            for arithmetic in [Arithmetic::Int16, Arithmetic::Bf16] {
+                group.bench_function(format!("{arithmetic:?}, {m} rows"), |bench| {
+                    bench.iter(|| {
+                        let product = Linear { matrix, bias: None, out: &mut out };
+                        pool.install(|| linear(&x, m, &mut [product], arithmetic));
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+/// Numbers between -1 and 1, different ones.
+fn numbers(count: usize) -> impl Iterator<Item = f32> {
+    (0..count).map(|index| (index * 7919 % 2003) as f32 / 1001.0 - 1.0)
 }
 
 /// One thread: others may be busy with something else.

@@ -103,7 +103,7 @@ fn check_causal<T: CacheElement>(
 ///
 /// `query`, `key`, `value` and `out` are [n, heads, head size], whose rows are `stride` numbers apart in the first three:
 /// they may be parts of longer rows. Scores are scaled by the inverse square root of the head size. With
-/// [`Arithmetic::Int16`] or [`Arithmetic::Int8`] products are computed in int16 where that is faster, which takes memory
+/// others than [`Arithmetic::Float32`] products are computed in int16 where that is faster, which takes memory
 /// for the keys and values once more, at half their size. Shared by the threads of the current pool.
 ///
 /// # Panics
@@ -122,7 +122,7 @@ pub fn attend_full(
     let attention = full(Unit::best(), qkv, stride, n, heads, head_size);
     match arithmetic {
         Arithmetic::Float32 => attention.run(n, out),
-        Arithmetic::Int16 | Arithmetic::Int8 => run_rounded(&attention, n, out),
+        Arithmetic::Int16 | Arithmetic::Bf16 | Arithmetic::Int8 => run_rounded(&attention, n, out),
     }
 }
 

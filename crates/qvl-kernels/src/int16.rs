@@ -1,7 +1,8 @@
 //! Products of numbers that are rounded to int16, with twice as many of them an instruction as in float32.
 //!
 //! Sums of products are exact as long as they stay below 2³¹: who rounds chooses the largest codes accordingly. bf16
-//! products would have 8 bits of each number, and on Intel's processors they are half as fast as those in float32.
+//! products would have 8 bits of each number, and on Intel's processors those of vectors are half as fast as in
+//! float32.
 
 mod avx2;
 mod avx512;

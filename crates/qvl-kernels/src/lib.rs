@@ -6,6 +6,8 @@
 //! propagate. Memory beside the operands is at most 16 MiB for the left-hand side and 4 MiB a thread for the right-hand
 //! one, or what a tile's lines need if k is larger than that allows.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod elementwise;
 mod gram;

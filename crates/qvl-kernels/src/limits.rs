@@ -62,6 +62,19 @@ pub fn float32_peak() -> f64 {
     peak(|steps| kernel::best().multiply_adds(steps))
 }
 
+/// Operations a second of products of bf16 tiles in registers, where [`crate::linear()`] uses them; a multiplication
+/// and an addition are two.
+#[cfg(target_arch = "x86_64")]
+pub fn bf16_peak() -> Option<f64> {
+    crate::amx::Bf16::get().map(|machine| peak(|steps| crate::amx::bf16_dots(machine, steps)))
+}
+
+/// Operations a second of products of bf16 tiles: this kind of machine has none.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn bf16_peak() -> Option<f64> {
+    None
+}
+
 /// What the instructions are called that [`crate::linear()`] uses in int8 on this machine.
 pub fn int8_unit() -> &'static str {
     kernel::best().name
@@ -97,7 +110,7 @@ mod tests {
     #[test]
     fn peaks_are_those_of_a_machine() {
         // A core does less than 10¹⁰ instructions a second, and more than 10⁶ even where it is shared.
-        for peak in [int8_peak(), float32_peak()] {
+        for peak in [int8_peak(), float32_peak()].into_iter().chain(bf16_peak()) {
             let each = peak / current_num_threads() as f64;
             assert!(each > 1e6 && each < 1e14, "{peak:e}");
         }

@@ -1,5 +1,7 @@
 //! Linear layers: float32 rows times matrices as a package stores them.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod blocks;
 mod dense;
 mod gemv;
@@ -51,6 +53,10 @@ pub enum Arithmetic {
     /// faster than float32, and for other weights, as [`Arithmetic::Float32`]. Attention of a whole frame has its operands
     /// rounded to int16.
     Int16,
+    /// Where weights are in float16 and the machine has AMX, they and the rows are rounded to bf16, whose products are exact
+    /// and summed in float32: three times as fast as in int16, with 8 bits of each number. Numbers below 2⁻¹²⁶ count as
+    /// zero, and those from 2¹²⁸ − 2¹¹⁹ on as infinite. Everywhere else as [`Arithmetic::Int16`].
+    Bf16,
     /// Where weights are in blocks, rows are rounded to int8 in the same blocks, each with the scale of its largest
     /// magnitude over 127; products of codes are summed as integers, blocks in float32. float32 and float16 weights are
     /// computed with as in [`Arithmetic::Float32`]. Attention of a whole frame is as with [`Arithmetic::Int16`].
@@ -85,27 +91,40 @@ pub fn linear(x: &[f32], m: usize, products: &mut [Linear<'_>], arithmetic: Arit
     };
     let (rounded, others): (Vec<_>, Vec<_>) = products.iter_mut().partition(in_int8);
     int8::linear(int8::kernel::best(), x, m, rounded);
-    let exact = if arithmetic == Arithmetic::Int16 { without_int16(x, others) } else { others };
+    let exact = match arithmetic {
+        Arithmetic::Int16 | Arithmetic::Bf16 => without_halves(x, m, others, arithmetic),
+        Arithmetic::Float32 | Arithmetic::Int8 => others,
+    };
     dense::linear(kernel::best(), x, m, exact);
 }
 
-/// Computes in int16 what can be, and gives back the others.
+/// Computes in 16 bits what can be, and gives back the others.
 #[cfg(target_arch = "x86_64")]
-fn without_int16<'p, 'a>(x: &[f32], products: Vec<&'p mut Linear<'a>>) -> Vec<&'p mut Linear<'a>> {
-    let Some(kernel) = crate::int16::best() else { return products };
-    let mut others = Vec::new();
-    for product in products {
-        match product.matrix.elements {
-            Elements::Float16(weights) => int16::linear(kernel, x, weights, product),
-            _ => others.push(product),
-        }
+fn without_halves<'p, 'a>(
+    x: &[f32],
+    m: usize,
+    products: Vec<&'p mut Linear<'a>>,
+    arithmetic: Arithmetic,
+) -> Vec<&'p mut Linear<'a>> {
+    let in_halves = |product: &&mut Linear<'_>| matches!(product.matrix.elements, Elements::Float16(_));
+    let (halves, mut others): (Vec<_>, Vec<_>) = products.into_iter().partition(in_halves);
+    let unit = crate::amx::Bf16::get().filter(|_| arithmetic == Arithmetic::Bf16);
+    match (unit, crate::int16::best()) {
+        (Some(unit), _) => bf16::linear(unit, x, m, halves),
+        (None, Some(kernel)) => halves.into_iter().for_each(|product| int16::linear(kernel, x, product)),
+        (None, None) => others.extend(halves),
     }
     others
 }
 
-/// Products in int16 are not faster here.
+/// Products in 16 bits are not faster here.
 #[cfg(not(target_arch = "x86_64"))]
-fn without_int16<'p, 'a>(_x: &[f32], products: Vec<&'p mut Linear<'a>>) -> Vec<&'p mut Linear<'a>> {
+fn without_halves<'p, 'a>(
+    _x: &[f32],
+    _m: usize,
+    products: Vec<&'p mut Linear<'a>>,
+    _arithmetic: Arithmetic,
+) -> Vec<&'p mut Linear<'a>> {
     products
 }
 

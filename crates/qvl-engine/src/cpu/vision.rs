@@ -34,7 +34,7 @@ impl VisionEncoder {
         let arithmetic = weights.arithmetic(precise);
         let config = config.vision.clone();
         let name = "model.visual.patch_embed.proj";
-        let patch_embedding = Layer::open(&mut weights, name, config.hidden_size, config.patch_len())?;
+        let patch_embedding = Layer::open(&mut weights, name, config.hidden_size, config.patch_len())?.in_int16();
         let table = [config.num_position_embeddings, config.hidden_size];
         let positions = weights.float32("model.visual.pos_embed.weight", &table)?;
         let blocks = (0..config.depth).map(|index| Block::open(&mut weights, &config, index));

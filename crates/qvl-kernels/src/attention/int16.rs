@@ -1,9 +1,9 @@
 //! Attention of a frame's positions to each other in int16, with twice as many products an instruction as in float32.
 //!
 //! Queries and keys are rounded each by its own largest magnitude, values by the largest of their column in a block of
-//! positions, and what a row weighs a block's values by to 14 bits of the row's largest weight in that block. The sums of
-//! products are exact; weights, totals and the sums over the blocks are float32. bf16 products would have 8 bits of each
-//! number, and on Intel's processors they are half as fast as those in float32.
+//! positions, and what a row weighs a block's values by to 14 bits of the row's largest weight in that block. The sums
+//! of products are exact; weights, totals and the sums over the blocks are float32. bf16 products would have 8 bits of
+//! each number, and on Intel's processors those of vectors are half as fast as in float32.
 
 mod piece;
 mod rounded;

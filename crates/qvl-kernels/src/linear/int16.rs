@@ -12,9 +12,9 @@ use std::sync::Mutex;
 
 use half::f16;
 
-use super::Linear;
 pub(crate) use super::pieces::Piece;
 use super::pieces::cut;
+use super::{Elements, Linear};
 use crate::int16::Int16Kernel;
 use crate::pool::{current_num_threads, for_each, lock};
 pub(crate) use piece::multiply;
@@ -50,8 +50,9 @@ pub(crate) struct Job<'a> {
     bias: Option<&'a [f32]>,
 }
 
-/// Computes `product` of the rows `x` [m, inputs] with `weights`; the shapes have been checked.
-pub(super) fn linear(kernel: &Int16Kernel, x: &[f32], weights: &[f16], product: &mut Linear<'_>) {
+/// Computes `product`, whose weights are in float16, of the rows `x` [m, inputs]; the shapes have been checked.
+pub(super) fn linear(kernel: &Int16Kernel, x: &[f32], product: &mut Linear<'_>) {
+    let Elements::Float16(weights) = product.matrix.elements else { return };
     let (inputs, outputs) = (product.matrix.inputs, product.matrix.outputs);
     if inputs == 0 || product.out.is_empty() {
         return product.without_inputs();

@@ -139,7 +139,7 @@ fn rows_do_not_depend_on_the_rows_beside_them() {
     let halves: Vec<f16> = wide.iter().copied().map(f16::from_f32).collect();
     let (small, large) = (Elements::Blocks(blocks(32)), Elements::Blocks(blocks(128)));
     for elements in [small, large, Elements::Float32(&wide), Elements::Float16(&halves)] {
-        for arithmetic in [Arithmetic::Int8, Arithmetic::Int16, Arithmetic::Float32] {
+        for arithmetic in [Arithmetic::Int8, Arithmetic::Int16, Arithmetic::Bf16, Arithmetic::Float32] {
             let compute = |m: usize| {
                 let mut out = vec![f32::NAN; m * outputs];
                 let matrix = Matrix { inputs, outputs, elements };

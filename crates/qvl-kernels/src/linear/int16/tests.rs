@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::int16::available;
-use crate::linear::{Elements, Matrix};
+use crate::linear::Matrix;
 use crate::pool::ThreadPool;
 use crate::reference::numbers;
 
@@ -31,7 +31,7 @@ impl Problem {
         let elements = Elements::Float16(&self.weights);
         let matrix = Matrix { inputs: self.inputs, outputs: self.outputs, elements };
         let mut product = Linear { matrix, bias: self.bias.as_deref(), out: &mut out };
-        linear(kernel, &self.x[..m * self.inputs], &self.weights, &mut product);
+        linear(kernel, &self.x[..m * self.inputs], &mut product);
         out
     }
 
