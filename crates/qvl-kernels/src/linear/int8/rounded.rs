@@ -2,6 +2,7 @@
 
 use super::kernel::Int8Kernel;
 use super::panel::{SMALLEST, STRETCH};
+use crate::elementwise::scaled;
 use crate::pool::for_each;
 use crate::rounding::{code, inverse, largest};
 
@@ -51,11 +52,40 @@ pub(crate) struct Rounded {
     pub(super) blocks: Vec<Block>,
 }
 
+/// Rows that are to be rounded.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// [rows, inputs].
+    pub(crate) x: &'a [f32],
+    pub(crate) inputs: usize,
+    /// What they are multiplied with first.
+    pub(crate) norm: Option<Norm<'a>>,
+}
+
+/// The factors of normalised rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Norm<'a> {
+    /// [inputs].
+    pub(crate) weight: &'a [f32],
+    /// [rows].
+    pub(crate) factors: &'a [f64],
+}
+
+impl<'a> Rows<'a> {
+    /// So many rows after another, `height` at a time.
+    fn strips(self, height: usize) -> impl Iterator<Item = Rows<'a>> {
+        self.x.chunks(height * self.inputs).enumerate().map(move |(index, x)| {
+            let first = index * height;
+            let norm = self.norm.map(|norm| Norm { factors: &norm.factors[first..], ..norm });
+            Rows { x, norm, ..self }
+        })
+    }
+}
+
 /// A strip's part of a stretch, before and after rounding.
 pub(crate) struct Part<'a> {
     /// The strip's rows.
-    x: &'a [f32],
-    inputs: usize,
+    rows: Rows<'a>,
     /// The first element of the stretch.
     start: usize,
     codes: &'a mut [u8],
@@ -63,9 +93,9 @@ pub(crate) struct Part<'a> {
 }
 
 impl Rounded {
-    /// Rounds the rows of `x`, which have `inputs` numbers each; there is one at least.
-    pub(super) fn new(kernel: &Int8Kernel, x: &[f32], inputs: usize, format: Format) -> Self {
-        let (per_row, rows) = (inputs.div_ceil(format.size), x.len() / inputs);
+    /// Rounds `all` rows, of which there is one at least.
+    pub(super) fn new(kernel: &Int8Kernel, all: Rows<'_>, format: Format) -> Self {
+        let (per_row, rows) = (all.inputs.div_ceil(format.size), all.x.len() / all.inputs);
         let mut codes = vec![0; rows * per_row * format.size];
         let mut blocks = vec![Block::default(); rows * per_row];
         let mut parts = Vec::new();
@@ -73,10 +103,10 @@ impl Rounded {
         for (i, (codes, blocks)) in stretches.enumerate() {
             let (length, count) = (codes.len() / rows, blocks.len() / rows);
             let strips = codes.chunks_mut(kernel.height * length).zip(blocks.chunks_mut(kernel.height * count));
-            let each = strips.zip(x.chunks(kernel.height * inputs));
-            parts.extend(each.map(|((codes, blocks), x)| Part { x, inputs, start: i * STRETCH, codes, blocks }));
+            let each = strips.zip(all.strips(kernel.height));
+            parts.extend(each.map(|((codes, blocks), rows)| Part { rows, start: i * STRETCH, codes, blocks }));
         }
-        if x.len() < LARGE {
+        if all.x.len() < LARGE {
             parts.into_iter().for_each(|part| kernel.round(part, format));
         } else {
             for_each(parts.into_iter(), |part| kernel.round(part, format));
@@ -95,12 +125,21 @@ impl Rounded {
 /// Rounds a part of a strip.
 #[inline(always)]
 pub(super) fn round(part: Part<'_>, format: Format) {
-    let Part { x, inputs, start, codes, blocks } = part;
-    let height = x.len() / inputs;
+    let Part { rows: Rows { x, inputs, norm }, start, codes, blocks } = part;
+    let (height, end) = (x.len() / inputs, inputs.min(start + STRETCH));
+    let mut normed = [0.0; STRETCH];
     let (mut row_codes, mut row_blocks) = ([0; STRETCH], [Block::default(); STRETCH / SMALLEST]);
     let (row_codes, row_blocks) = (&mut row_codes[..codes.len() / height], &mut row_blocks[..blocks.len() / height]);
     for (row, x) in x.chunks(inputs).enumerate() {
-        let x = &x[start..inputs.min(start + STRETCH)];
+        let x = &x[start..end];
+        let x = match norm {
+            Some(Norm { weight, factors }) => {
+                let each = normed.iter_mut().zip(x).zip(&weight[start..end]);
+                each.for_each(|((to, x), weight)| *to = scaled(*x, factors[row], *weight));
+                &normed[..x.len()]
+            }
+            None => x,
+        };
         round_row(x, format, row_codes, row_blocks);
         let fours = codes.as_chunks_mut::<4>().0.iter_mut().skip(row).step_by(height);
         fours.zip(row_codes.as_chunks::<4>().0).for_each(|(out, four)| *out = *four);
