@@ -1,7 +1,7 @@
 //! A layer of the text decoder (§5.3).
 
 use qvl_checkpoint::TextConfig;
-use qvl_kernels::{RmsNorm, gated_silu, linear, linear_of_normed, rms_norm, rms_norm_in_place};
+use qvl_kernels::{RmsNorm, linear, linear_of_gated, linear_of_normed, rms_norm, rms_norm_in_place};
 
 use super::experts::Experts;
 use super::matrix::StoredMatrix;
@@ -122,8 +122,7 @@ impl Layer {
                 let (gated, other) = (&mut scratch.gate[..kept * gate.outputs], &mut scratch.up[..kept * up.outputs]);
                 let products = &mut [gate.product(gated), up.product(other)];
                 linear_of_normed(x, kept, norm, normed, products, step.arithmetic);
-                gated_silu(gated, other);
-                linear(gated, kept, &mut [down.product(update)], step.arithmetic);
+                linear_of_gated(gated, other, kept, &mut [down.product(update)], step.arithmetic);
                 add(x, update);
             }
         }

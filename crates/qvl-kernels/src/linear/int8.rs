@@ -26,8 +26,8 @@ mod neon_dot;
 mod portable;
 
 use kernel::Int8Kernel;
+pub(crate) use rounded::{Before, Rows};
 use rounded::{Format, Rounded};
-pub(crate) use rounded::{Norm, Rows};
 
 use super::pieces::{Piece, cut};
 use super::{Blocks, Elements, Linear};

@@ -35,7 +35,8 @@ proptest! {
         let compute = |i| {
             let here = thread::current().id();
             map(inner, move |j| {
-                assert_eq!(thread::current().id(), here);
+                // A single piece has the threads for its own pieces.
+                assert!(outer == 1 || thread::current().id() == here);
                 i * j
             })
         };

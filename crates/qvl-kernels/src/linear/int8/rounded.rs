@@ -2,7 +2,7 @@
 
 use super::kernel::Int8Kernel;
 use super::panel::{SMALLEST, STRETCH};
-use crate::elementwise::scaled;
+use crate::elementwise::{gated_silu, scaled};
 use crate::pool::for_each;
 use crate::rounding::{code, inverse, largest};
 
@@ -58,26 +58,40 @@ pub(crate) struct Rows<'a> {
     /// [rows, inputs].
     pub(crate) x: &'a [f32],
     pub(crate) inputs: usize,
-    /// What they are multiplied with first.
-    pub(crate) norm: Option<Norm<'a>>,
+    pub(crate) before: Before<'a>,
 }
 
-/// The factors of normalised rows.
+/// What is done to rows before they are rounded.
 #[derive(Clone, Copy)]
-pub(crate) struct Norm<'a> {
-    /// [inputs].
-    pub(crate) weight: &'a [f32],
-    /// [rows].
-    pub(crate) factors: &'a [f64],
+pub(crate) enum Before<'a> {
+    Nothing,
+    /// They are normalised with a `weight` for each input and a factor for each row.
+    Norm {
+        weight: &'a [f32],
+        factors: &'a [f64],
+    },
+    /// They are gates of these other rows, through SiLU.
+    Gate(&'a [f32]),
+}
+
+impl Before<'_> {
+    /// The same for row `row` and those after it.
+    fn from(self, row: usize, inputs: usize) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Norm { weight, factors } => Self::Norm { weight, factors: &factors[row..] },
+            Self::Gate(other) => Self::Gate(&other[row * inputs..]),
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
     /// So many rows after another, `height` at a time.
     fn strips(self, height: usize) -> impl Iterator<Item = Rows<'a>> {
-        self.x.chunks(height * self.inputs).enumerate().map(move |(index, x)| {
-            let first = index * height;
-            let norm = self.norm.map(|norm| Norm { factors: &norm.factors[first..], ..norm });
-            Rows { x, norm, ..self }
+        self.x.chunks(height * self.inputs).enumerate().map(move |(index, x)| Rows {
+            x,
+            before: self.before.from(index * height, self.inputs),
+            ..self
         })
     }
 }
@@ -125,20 +139,26 @@ impl Rounded {
 /// Rounds a part of a strip.
 #[inline(always)]
 pub(super) fn round(part: Part<'_>, format: Format) {
-    let Part { rows: Rows { x, inputs, norm }, start, codes, blocks } = part;
+    let Part { rows: Rows { x, inputs, before }, start, codes, blocks } = part;
     let (height, end) = (x.len() / inputs, inputs.min(start + STRETCH));
-    let mut normed = [0.0; STRETCH];
+    let mut changed = [0.0; STRETCH];
+    let changed = &mut changed[..end - start];
     let (mut row_codes, mut row_blocks) = ([0; STRETCH], [Block::default(); STRETCH / SMALLEST]);
     let (row_codes, row_blocks) = (&mut row_codes[..codes.len() / height], &mut row_blocks[..blocks.len() / height]);
     for (row, x) in x.chunks(inputs).enumerate() {
         let x = &x[start..end];
-        let x = match norm {
-            Some(Norm { weight, factors }) => {
-                let each = normed.iter_mut().zip(x).zip(&weight[start..end]);
+        let x = match before {
+            Before::Nothing => x,
+            Before::Norm { weight, factors } => {
+                let each = changed.iter_mut().zip(x).zip(&weight[start..end]);
                 each.for_each(|((to, x), weight)| *to = scaled(*x, factors[row], *weight));
-                &normed[..x.len()]
+                &*changed
             }
-            None => x,
+            Before::Gate(other) => {
+                changed.copy_from_slice(x);
+                gated_silu(changed, &other[row * inputs..][start..end]);
+                &*changed
+            }
         };
         round_row(x, format, row_codes, row_blocks);
         let fours = codes.as_chunks_mut::<4>().0.iter_mut().skip(row).step_by(height);
