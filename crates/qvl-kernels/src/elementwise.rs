@@ -12,8 +12,7 @@ use crate::lanes::Unit;
 use crate::matmul::expect_shape;
 use crate::pool::for_each;
 use activations::{GatedSilu, Gelu, GeluTanh, Map};
-pub(crate) use norms::scaled;
-use norms::{LayerNorm, RmsFactors, RmsNorm, RmsNormInPlace};
+use norms::{LayerNorm, RmsNorm, RmsNormInPlace};
 use rotary::Rotate;
 
 /// Numbers of one piece of work; handing out fewer would take longer than computing them.
@@ -27,16 +26,6 @@ const PIECE: usize = 1 << 15;
 pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     expect_rows(x, weight, out.len());
     for_pieces(x, out, weight.len(), |x, out| Unit::best().run(RmsNorm { x, weight, epsilon, out }));
-}
-
-/// What [`rms_norm`] multiplies each row of `x` [rows, width] with, besides the weights.
-pub(crate) fn rms_factors(x: &[f32], width: usize, epsilon: f32) -> Vec<f64> {
-    let mut factors = vec![0.0; x.len() / width.max(1)];
-    let rows = (PIECE / width.max(1)).max(1);
-    for_each(x.chunks((rows * width).max(1)).zip(factors.chunks_mut(rows)), |(x, factors)| {
-        Unit::best().run(RmsFactors { x, width, epsilon, factors });
-    });
-    factors
 }
 
 /// [`rms_norm`] in place.

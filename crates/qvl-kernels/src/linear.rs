@@ -18,7 +18,6 @@ mod tests;
 pub use blocks::Blocks;
 use half::f16;
 
-use crate::elementwise::{gated_silu, rms_factors, rms_norm};
 use crate::kernel;
 use crate::matmul::expect_shape;
 
@@ -91,80 +90,12 @@ pub fn linear(x: &[f32], m: usize, products: &mut [Linear<'_>], arithmetic: Arit
         arithmetic == Arithmetic::Int8 && matches!(product.matrix.elements, Elements::Blocks(_))
     };
     let (rounded, others): (Vec<_>, Vec<_>) = products.iter_mut().partition(in_int8);
-    if let Some(inputs) = rounded.first().map(|product| product.matrix.inputs) {
-        int8::linear(int8::kernel::best(), int8::Rows { x, inputs, before: int8::Before::Nothing }, m, rounded);
-    }
+    int8::linear(int8::kernel::best(), x, m, rounded);
     let exact = match arithmetic {
         Arithmetic::Int16 | Arithmetic::Bf16 => without_halves(x, m, others, arithmetic),
         Arithmetic::Float32 | Arithmetic::Int8 => others,
     };
     dense::linear(kernel::best(), x, m, exact);
-}
-
-/// [`linear`] of the root-mean-square norms of the rows of `x` [m, inputs]: the same bits as [`rms_norm`] and then [`linear`] give.
-///
-/// Rows that all products take in int8 are normalised while they are rounded. Other ones are written to `normed` first.
-///
-/// # Panics
-/// As for [`rms_norm`], to `normed`, and [`linear`].
-#[track_caller]
-pub fn linear_of_normed(
-    x: &[f32],
-    m: usize,
-    norm: RmsNorm<'_>,
-    normed: &mut [f32],
-    products: &mut [Linear<'_>],
-    arithmetic: Arithmetic,
-) {
-    let RmsNorm { weight, epsilon } = norm;
-    if !are_in_int8(products, arithmetic) {
-        rms_norm(x, weight, epsilon, normed);
-        return linear(normed, m, products, arithmetic);
-    }
-    for product in &*products {
-        product.check(x, m);
-        expect_shape("norm", weight.len(), 1, product.matrix.inputs);
-    }
-    let factors = rms_factors(x, weight.len(), epsilon);
-    let before = int8::Before::Norm { weight, factors: &factors };
-    let rows = int8::Rows { x, inputs: weight.len(), before };
-    int8::linear(int8::kernel::best(), rows, m, products.iter_mut().collect());
-}
-
-/// [`linear`] of SiLU(`gate`) · `other`, both [m, inputs]: the same bits as [`gated_silu`] and then [`linear`] give.
-///
-/// Where all products take their rows in int8, this is computed while they are rounded. Otherwise `gate` becomes it first.
-///
-/// # Panics
-/// As for [`gated_silu`] and [`linear`].
-#[track_caller]
-pub fn linear_of_gated(gate: &mut [f32], other: &[f32], m: usize, products: &mut [Linear<'_>], arithmetic: Arithmetic) {
-    let first = products.first().filter(|_| are_in_int8(products, arithmetic));
-    let Some(inputs) = first.map(|product| product.matrix.inputs) else {
-        gated_silu(gate, other);
-        return linear(gate, m, products, arithmetic);
-    };
-    expect_shape("other rows", other.len(), m, inputs);
-    for product in &*products {
-        product.check(gate, m);
-    }
-    let rows = int8::Rows { x: gate, inputs, before: int8::Before::Gate(other) };
-    int8::linear(int8::kernel::best(), rows, m, products.iter_mut().collect());
-}
-
-/// Whether all products take their rows in int8.
-fn are_in_int8(products: &[Linear<'_>], arithmetic: Arithmetic) -> bool {
-    let has_blocks = |product: &Linear<'_>| matches!(product.matrix.elements, Elements::Blocks(_));
-    arithmetic == Arithmetic::Int8 && products.iter().all(has_blocks)
-}
-
-/// A root-mean-square norm: x · weight / √(mean x² + ε).
-#[derive(Debug, Clone, Copy)]
-pub struct RmsNorm<'a> {
-    /// A number for each of a row.
-    pub weight: &'a [f32],
-    /// ε.
-    pub epsilon: f32,
 }
 
 /// Computes in 16 bits what can be, and gives back the others.

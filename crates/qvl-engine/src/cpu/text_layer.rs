@@ -1,7 +1,7 @@
 //! A layer of the text decoder (§5.3).
 
 use qvl_checkpoint::TextConfig;
-use qvl_kernels::{RmsNorm, linear, linear_of_gated, linear_of_normed, rms_norm, rms_norm_in_place};
+use qvl_kernels::{gated_silu, linear, rms_norm, rms_norm_in_place};
 
 use super::experts::Experts;
 use super::matrix::StoredMatrix;
@@ -92,14 +92,11 @@ impl Layer {
         })
     }
 
-    fn norm<'a>(&self, weight: &'a Stored<f32>) -> RmsNorm<'a> {
-        RmsNorm { weight, epsilon: self.epsilon }
-    }
-
     /// Runs layer `index` on the residual stream `x` [tokens, hidden]: its last `kept` rows become what they are after the
     /// layer, the others stay. Keys and values of all tokens are written to the caches.
     pub(super) fn run(&self, index: usize, step: &mut Step<'_>, x: &mut [f32], kept: usize, scratch: &mut Scratch) {
-        self.attention.project(step, x, self.norm(&self.input_norm), kept, scratch);
+        rms_norm(x, &self.input_norm, self.epsilon, &mut scratch.normed);
+        self.attention.project(step, kept, self.epsilon, scratch);
         step.write(index, &scratch.key, &scratch.value);
         if kept == 0 {
             return;
@@ -112,17 +109,14 @@ impl Layer {
         step.attend(index, query, kept, attended);
         linear(attended, kept, &mut [self.attention.output.product(update)], step.arithmetic);
         add(x, update);
-        let norm = self.norm(&self.post_attention_norm);
+        rms_norm(x, &self.post_attention_norm, self.epsilon, normed);
         match &self.feed_forward {
-            FeedForward::Experts(experts) => {
-                rms_norm(x, norm.weight, norm.epsilon, normed);
-                experts.add(normed, kept, step.arithmetic, x);
-            }
+            FeedForward::Experts(experts) => experts.add(normed, kept, step.arithmetic, x),
             FeedForward::Mlp { gate, up, down } => {
                 let (gated, other) = (&mut scratch.gate[..kept * gate.outputs], &mut scratch.up[..kept * up.outputs]);
-                let products = &mut [gate.product(gated), up.product(other)];
-                linear_of_normed(x, kept, norm, normed, products, step.arithmetic);
-                linear_of_gated(gated, other, kept, &mut [down.product(update)], step.arithmetic);
+                linear(normed, kept, &mut [gate.product(gated), up.product(other)], step.arithmetic);
+                gated_silu(gated, other);
+                linear(gated, kept, &mut [down.product(update)], step.arithmetic);
                 add(x, update);
             }
         }
@@ -144,24 +138,22 @@ impl Attention {
         Ok(Self { query: q, key: k, value: v, output: o, query_norm: norm("q")?, key_norm: norm("k")? })
     }
 
-    /// Of the norms of `x` [tokens, hidden], keys and values of all tokens and queries of the last `kept`, normalised and
-    /// rotated.
-    fn project(&self, step: &Step<'_>, x: &[f32], norm: RmsNorm<'_>, kept: usize, scratch: &mut Scratch) {
+    /// Keys and values of all tokens and queries of the last `kept`, normalised and rotated.
+    fn project(&self, step: &Step<'_>, kept: usize, epsilon: f32, scratch: &mut Scratch) {
         let Scratch { normed, query, key, value, .. } = scratch;
         let dropped = step.tokens - kept;
         let query = &mut query[..kept * self.query.outputs];
         if dropped == 0 {
             let products = &mut [self.query.product(query), self.key.product(key), self.value.product(value)];
-            linear_of_normed(x, kept, norm, normed, products, step.arithmetic);
+            linear(normed, kept, products, step.arithmetic);
         } else {
             let products = &mut [self.key.product(key), self.value.product(value)];
-            linear_of_normed(x, step.tokens, norm, normed, products, step.arithmetic);
-            let dropped = dropped * self.query.inputs;
-            let products = &mut [self.query.product(query)];
-            linear_of_normed(&x[dropped..], kept, norm, &mut normed[dropped..], products, step.arithmetic);
+            linear(normed, step.tokens, products, step.arithmetic);
+            let last = &normed[dropped * self.query.inputs..];
+            linear(last, kept, &mut [self.query.product(query)], step.arithmetic);
         }
-        rms_norm_in_place(query, &self.query_norm, norm.epsilon);
-        rms_norm_in_place(key, &self.key_norm, norm.epsilon);
+        rms_norm_in_place(query, &self.query_norm, epsilon);
+        rms_norm_in_place(key, &self.key_norm, epsilon);
         step.rotary.rotate(query, self.query.outputs, dropped);
         step.rotary.rotate(key, self.key.outputs, 0);
     }

@@ -33,24 +33,6 @@ impl Task for RmsNorm<'_> {
     }
 }
 
-/// The factors by which [`RmsNorm`] multiplies rows of `width` numbers.
-pub(super) struct RmsFactors<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) width: usize,
-    pub(super) epsilon: f32,
-    pub(super) factors: &'a mut [f64],
-}
-
-impl Task for RmsFactors<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Lanes>(self) {
-        let rows = self.x.chunks_exact(self.width);
-        self.factors.iter_mut().zip(rows).for_each(|(factor, x)| *factor = rms_factor(x, self.epsilon));
-    }
-}
-
 /// [`RmsNorm`] in place.
 pub(super) struct RmsNormInPlace<'a> {
     pub(super) x: &'a mut [f32],
@@ -104,9 +86,8 @@ fn rms_factor(x: &[f32], epsilon: f32) -> f64 {
     1.0 / (squares / x.len() as f64 + f64::from(epsilon)).sqrt()
 }
 
-/// A number of a row that is normalised by `factor`.
 #[inline(always)]
-pub(crate) fn scaled(x: f32, factor: f64, weight: f32) -> f32 {
+fn scaled(x: f32, factor: f64, weight: f32) -> f32 {
     (f64::from(x) * factor * f64::from(weight)) as f32
 }
 

@@ -26,7 +26,6 @@ mod neon_dot;
 mod portable;
 
 use kernel::Int8Kernel;
-pub(crate) use rounded::{Before, Rows};
 use rounded::{Format, Rounded};
 
 use super::pieces::{Piece, cut};
@@ -55,8 +54,8 @@ pub(crate) struct Job<'a> {
     rounded: &'a Rounded,
 }
 
-/// Computes those of `products` whose matrix is in blocks, of `m` rows; the shapes have been checked.
-pub(super) fn linear(kernel: &Int8Kernel, rows: Rows<'_>, m: usize, products: Vec<&mut Linear<'_>>) {
+/// Computes those of `products` whose matrix is in blocks; the shapes have been checked.
+pub(super) fn linear(kernel: &Int8Kernel, x: &[f32], m: usize, products: Vec<&mut Linear<'_>>) {
     let mut formats: Vec<Format> = Vec::new();
     for product in &products {
         if let Elements::Blocks(blocks) = product.matrix.elements
@@ -65,12 +64,12 @@ pub(super) fn linear(kernel: &Int8Kernel, rows: Rows<'_>, m: usize, products: Ve
             formats.push(format(kernel, &blocks));
         }
     }
-    let inputs = rows.inputs;
+    let Some(inputs) = products.first().map(|product| product.matrix.inputs) else { return };
     if inputs == 0 || m == 0 {
         products.into_iter().for_each(Linear::without_inputs);
         return;
     }
-    let rounded: Vec<Rounded> = formats.into_iter().map(|format| Rounded::new(kernel, rows, format)).collect();
+    let rounded: Vec<Rounded> = formats.into_iter().map(|format| Rounded::new(kernel, x, inputs, format)).collect();
     run(kernel, inputs, m, products, &rounded);
 }
 

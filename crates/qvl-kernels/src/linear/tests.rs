@@ -88,49 +88,8 @@ proptest! {
         }
         let expected = bits(&results(m, &matrices, |products| plain::linear(&x, m, products, Arithmetic::Int8)));
         for kernel in int8::kernel::available() {
-            let got = results(m, &matrices, |products| int8::linear(kernel, int8::Rows { x: &x, inputs, before: int8::Before::Nothing }, m, products.iter_mut().collect()));
+            let got = results(m, &matrices, |products| int8::linear(kernel, &x, m, products.iter_mut().collect()));
             prop_assert_eq!(&bits(&got), &expected, "{}", kernel.name);
-        }
-    }
-
-    #[test]
-    fn rows_are_normalised_as_if_that_were_a_step_of_its_own((m, inputs, matrices, seed) in problems()) {
-        prop_assume!(inputs > 0);
-        let (x, weight, epsilon) = (numbers(m * inputs, seed), numbers(inputs, !seed), 1e-3);
-        let mut normed = vec![0.0; m * inputs];
-        rms_norm(&x, &weight, epsilon, &mut normed);
-        let factors = rms_factors(&x, inputs, epsilon);
-        let norm = int8::Before::Norm { weight: &weight, factors: &factors };
-        let within = int8::Rows { x: &x, inputs, before: norm };
-        let before = int8::Rows { x: &normed, inputs, before: int8::Before::Nothing };
-        for kernel in int8::kernel::available() {
-            let of = |rows| results(m, &matrices, |products| int8::linear(kernel, rows, m, products.iter_mut().collect()));
-            prop_assert_eq!(bits(&of(within)), bits(&of(before)), "{}", kernel.name);
-        }
-        for arithmetic in [Arithmetic::Int8, Arithmetic::Float32] {
-            let expected = results(m, &matrices, |products| linear(&normed, m, products, arithmetic));
-            let (norm, mut room) = (RmsNorm { weight: &weight, epsilon }, vec![0.0; m * inputs]);
-            let got = results(m, &matrices, |products| linear_of_normed(&x, m, norm, &mut room, products, arithmetic));
-            prop_assert_eq!(bits(&got), bits(&expected), "{:?}", arithmetic);
-        }
-    }
-
-    #[test]
-    fn rows_are_gated_as_if_that_were_a_step_of_its_own((m, inputs, matrices, seed) in problems()) {
-        let (x, other) = (numbers(m * inputs, seed), numbers(m * inputs, !seed));
-        let mut gated = x.clone();
-        gated_silu(&mut gated, &other);
-        let within = int8::Rows { x: &x, inputs, before: int8::Before::Gate(&other) };
-        let before = int8::Rows { x: &gated, inputs, before: int8::Before::Nothing };
-        for kernel in int8::kernel::available() {
-            let of = |rows| results(m, &matrices, |products| int8::linear(kernel, rows, m, products.iter_mut().collect()));
-            prop_assert_eq!(bits(&of(within)), bits(&of(before)), "{}", kernel.name);
-        }
-        for arithmetic in [Arithmetic::Int8, Arithmetic::Float32] {
-            let expected = results(m, &matrices, |products| linear(&gated, m, products, arithmetic));
-            let mut gate = x.clone();
-            let got = results(m, &matrices, |products| linear_of_gated(&mut gate, &other, m, products, arithmetic));
-            prop_assert_eq!(bits(&got), bits(&expected), "{:?}", arithmetic);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::kernel::Int8Kernel;
 use super::panel::{SMALLEST, STRETCH};
-use crate::elementwise::{gated_silu, scaled};
 use crate::pool::for_each;
 use crate::rounding::{code, inverse, largest};
 
@@ -52,54 +51,11 @@ pub(crate) struct Rounded {
     pub(super) blocks: Vec<Block>,
 }
 
-/// Rows that are to be rounded.
-#[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    /// [rows, inputs].
-    pub(crate) x: &'a [f32],
-    pub(crate) inputs: usize,
-    pub(crate) before: Before<'a>,
-}
-
-/// What is done to rows before they are rounded.
-#[derive(Clone, Copy)]
-pub(crate) enum Before<'a> {
-    Nothing,
-    /// They are normalised with a `weight` for each input and a factor for each row.
-    Norm {
-        weight: &'a [f32],
-        factors: &'a [f64],
-    },
-    /// They are gates of these other rows, through SiLU.
-    Gate(&'a [f32]),
-}
-
-impl Before<'_> {
-    /// The same for row `row` and those after it.
-    fn from(self, row: usize, inputs: usize) -> Self {
-        match self {
-            Self::Nothing => Self::Nothing,
-            Self::Norm { weight, factors } => Self::Norm { weight, factors: &factors[row..] },
-            Self::Gate(other) => Self::Gate(&other[row * inputs..]),
-        }
-    }
-}
-
-impl<'a> Rows<'a> {
-    /// So many rows after another, `height` at a time.
-    fn strips(self, height: usize) -> impl Iterator<Item = Rows<'a>> {
-        self.x.chunks(height * self.inputs).enumerate().map(move |(index, x)| Rows {
-            x,
-            before: self.before.from(index * height, self.inputs),
-            ..self
-        })
-    }
-}
-
 /// A strip's part of a stretch, before and after rounding.
 pub(crate) struct Part<'a> {
     /// The strip's rows.
-    rows: Rows<'a>,
+    x: &'a [f32],
+    inputs: usize,
     /// The first element of the stretch.
     start: usize,
     codes: &'a mut [u8],
@@ -107,9 +63,9 @@ pub(crate) struct Part<'a> {
 }
 
 impl Rounded {
-    /// Rounds `all` rows, of which there is one at least.
-    pub(super) fn new(kernel: &Int8Kernel, all: Rows<'_>, format: Format) -> Self {
-        let (per_row, rows) = (all.inputs.div_ceil(format.size), all.x.len() / all.inputs);
+    /// Rounds the rows of `x`, which have `inputs` numbers each; there is one at least.
+    pub(super) fn new(kernel: &Int8Kernel, x: &[f32], inputs: usize, format: Format) -> Self {
+        let (per_row, rows) = (inputs.div_ceil(format.size), x.len() / inputs);
         let mut codes = vec![0; rows * per_row * format.size];
         let mut blocks = vec![Block::default(); rows * per_row];
         let mut parts = Vec::new();
@@ -117,10 +73,10 @@ impl Rounded {
         for (i, (codes, blocks)) in stretches.enumerate() {
             let (length, count) = (codes.len() / rows, blocks.len() / rows);
             let strips = codes.chunks_mut(kernel.height * length).zip(blocks.chunks_mut(kernel.height * count));
-            let each = strips.zip(all.strips(kernel.height));
-            parts.extend(each.map(|((codes, blocks), rows)| Part { rows, start: i * STRETCH, codes, blocks }));
+            let each = strips.zip(x.chunks(kernel.height * inputs));
+            parts.extend(each.map(|((codes, blocks), x)| Part { x, inputs, start: i * STRETCH, codes, blocks }));
         }
-        if all.x.len() < LARGE {
+        if x.len() < LARGE {
             parts.into_iter().for_each(|part| kernel.round(part, format));
         } else {
             for_each(parts.into_iter(), |part| kernel.round(part, format));
@@ -139,27 +95,12 @@ impl Rounded {
 /// Rounds a part of a strip.
 #[inline(always)]
 pub(super) fn round(part: Part<'_>, format: Format) {
-    let Part { rows: Rows { x, inputs, before }, start, codes, blocks } = part;
-    let (height, end) = (x.len() / inputs, inputs.min(start + STRETCH));
-    let mut changed = [0.0; STRETCH];
-    let changed = &mut changed[..end - start];
+    let Part { x, inputs, start, codes, blocks } = part;
+    let height = x.len() / inputs;
     let (mut row_codes, mut row_blocks) = ([0; STRETCH], [Block::default(); STRETCH / SMALLEST]);
     let (row_codes, row_blocks) = (&mut row_codes[..codes.len() / height], &mut row_blocks[..blocks.len() / height]);
     for (row, x) in x.chunks(inputs).enumerate() {
-        let x = &x[start..end];
-        let x = match before {
-            Before::Nothing => x,
-            Before::Norm { weight, factors } => {
-                let each = changed.iter_mut().zip(x).zip(&weight[start..end]);
-                each.for_each(|((to, x), weight)| *to = scaled(*x, factors[row], *weight));
-                &*changed
-            }
-            Before::Gate(other) => {
-                changed.copy_from_slice(x);
-                gated_silu(changed, &other[row * inputs..][start..end]);
-                &*changed
-            }
-        };
+        let x = &x[start..inputs.min(start + STRETCH)];
         round_row(x, format, row_codes, row_blocks);
         let fours = codes.as_chunks_mut::<4>().0.iter_mut().skip(row).step_by(height);
         fours.zip(row_codes.as_chunks::<4>().0).for_each(|(out, four)| *out = *four);
