@@ -59,10 +59,39 @@ async function open(options) {
   page = await openPage(browser, url, options);
 }
 
+// The whole answer can be there before the screen is drawn once. From here on the page gets each event some milliseconds after the
+// one before; what the server sends as one event stays one.
+function setEventsApart(milliseconds) {
+  const fetch = window.fetch;
+  window.fetch = async (...request) => {
+    const response = await fetch(...request);
+    let rest = "";
+    const apart = new TransformStream({
+      async transform(text, controller) {
+        const events = (rest + text).split("\n\n");
+        rest = events.pop();
+        for (const event of events) {
+          controller.enqueue(`${event}\n\n`);
+          await new Promise((resolve) => setTimeout(resolve, milliseconds));
+        }
+      },
+      flush(controller) {
+        controller.enqueue(rest);
+      },
+    });
+    const body = response.body
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(apart)
+      .pipeThrough(new TextEncoderStream());
+    return new Response(body, response);
+  };
+}
+
 test("a dropped picture is described, word by word", async () => {
   await open();
   await drop(page, picture("figures.png"));
   await page.locator(".tray img").waitFor();
+  await page.evaluate(setEventsApart, 20);
   await page.evaluate(() => {
     window.lengths = new Set();
     new MutationObserver(() => {
