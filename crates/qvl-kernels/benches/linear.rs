@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use qvl_kernels::{Arithmetic, Blocks, Elements, Linear, Matrix, ThreadPool, limits, linear};
+use qvl_kernels::{
+    Arithmetic, Blocks, Elements, Input, Linear, Matrix, ThreadPool, gated_silu, limits, linear, linear_of, rms_norm,
+};
 
 /// Outputs and inputs: `down_proj` of the 4B model and the transpose of it, which are its largest matrices.
 const SHAPES: [(usize, usize); 2] = [(2560, 9728), (9728, 2560)];
@@ -109,6 +111,52 @@ fn vision(criterion: &mut Criterion) {
     }
 }
 
+/// Norms and gates before a product: in passes of their own, and strip by strip while rows are rounded.
+fn inputs(criterion: &mut Criterion) {
+    const ROWS: usize = 512;
+    let pool = one_core();
+    for (outputs, inputs) in SHAPES {
+        let (codes, scales) = (vec![0x5a; outputs * inputs / 2], vec![0.01; outputs * inputs / 128]);
+        let blocks = Blocks { bits: 4, size: 128, codes: &codes, scales: &scales, zero_points: None };
+        let matrix = Matrix { inputs, outputs, elements: Elements::Blocks(blocks) };
+        let (x, weight, epsilon) = (vec![0.5; ROWS * inputs], vec![0.5; inputs], 1e-6);
+        // SiLU leaves such gates of ones as they are, however often.
+        let (mut gate, up) = (vec![20.0; ROWS * inputs], vec![1.0; ROWS * inputs]);
+        let (mut normed, mut out) = (vec![0.0; ROWS * inputs], vec![0.0; ROWS * outputs]);
+        let mut multiply = |input: Input<'_>| {
+            let product = Linear { matrix, bias: None, out: &mut out };
+            linear_of(input, ROWS, &mut [product], Arithmetic::Int8);
+        };
+        let mut group = criterion.benchmark_group(format!("{outputs}x{inputs} 4 bit, {ROWS} rows"));
+        group.sample_size(10);
+        group.bench_function("norm before", |bench| {
+            bench.iter(|| {
+                pool.install(|| {
+                    rms_norm(&x, &weight, epsilon, &mut normed);
+                    multiply(Input::Rows(&normed));
+                });
+            });
+        });
+        group.bench_function("norm in strips", |bench| {
+            bench.iter(|| {
+                pool.install(|| multiply(Input::Normed { x: &x, weight: &weight, epsilon, out: &mut normed }));
+            });
+        });
+        group.bench_function("gate before", |bench| {
+            bench.iter(|| {
+                pool.install(|| {
+                    gated_silu(&mut gate, &up);
+                    multiply(Input::Rows(&gate));
+                });
+            });
+        });
+        group.bench_function("gate in strips", |bench| {
+            bench.iter(|| pool.install(|| multiply(Input::Gated { gate: &mut gate, up: &up })));
+        });
+        group.finish();
+    }
+}
+
 /// Numbers between -1 and 1, different ones.
 fn numbers(count: usize) -> impl Iterator<Item = f32> {
     (0..count).map(|index| (index * 7919 % 2003) as f32 / 1001.0 - 1.0)
@@ -119,5 +167,5 @@ fn one_core() -> ThreadPool {
     ThreadPool::new(1).unwrap()
 }
 
-criterion_group!(benches, blocks, dense, vision);
+criterion_group!(benches, blocks, dense, vision, inputs);
 criterion_main!(benches);

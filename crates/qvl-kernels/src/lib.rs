@@ -32,7 +32,7 @@ pub use attention::{CacheElement, Int8Block, KeyValues, attend_causal, attend_fu
 pub use elementwise::{gated_silu, gelu, gelu_tanh, layer_norm, rms_norm, rms_norm_in_place, rotate};
 pub use gram::add_gram;
 pub use kernel::vector_unit;
-pub use linear::{Arithmetic, Blocks, Elements, Linear, Matrix, linear};
+pub use linear::{Arithmetic, Blocks, Elements, Input, Linear, Matrix, linear, linear_of};
 pub use matmul::{matmul_nn_sub, matmul_nt, matmul_rows};
 pub use pool::{ThreadPool, current_num_threads, for_each, map};
 pub use rows::Rows;

@@ -5,6 +5,9 @@ mod bf16;
 mod blocks;
 mod dense;
 mod gemv;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod half_problem;
+mod input;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod int16;
 pub(crate) mod int8;
@@ -17,6 +20,7 @@ mod tests;
 
 pub use blocks::Blocks;
 use half::f16;
+pub use input::Input;
 
 use crate::kernel;
 use crate::matmul::expect_shape;
@@ -83,14 +87,31 @@ pub struct Linear<'a> {
 /// If a length does not fit its shape, or the products take rows of different lengths.
 #[track_caller]
 pub fn linear(x: &[f32], m: usize, products: &mut [Linear<'_>], arithmetic: Arithmetic) {
+    linear_of(Input::Rows(x), m, products, arithmetic);
+}
+
+/// [`linear`] of `m` rows that are still to be computed: the same bits as with rows that were computed before.
+///
+/// Where all products round their rows to int8, each strip of rows is rounded right after it was computed, while it is
+/// in the cache.
+///
+/// # Panics
+/// As for [`linear`].
+#[track_caller]
+pub fn linear_of(input: Input<'_>, m: usize, products: &mut [Linear<'_>], arithmetic: Arithmetic) {
     for product in &*products {
-        product.check(x, m);
+        input.check(m, product.matrix.inputs);
+        product.check(m);
     }
     let in_int8 = |product: &&mut Linear<'_>| {
         arithmetic == Arithmetic::Int8 && matches!(product.matrix.elements, Elements::Blocks(_))
     };
     let (rounded, others): (Vec<_>, Vec<_>) = products.iter_mut().partition(in_int8);
-    int8::linear(int8::kernel::best(), x, m, rounded);
+    if others.is_empty() {
+        return int8::linear(int8::kernel::best(), input, m, rounded);
+    }
+    let x = input.rows();
+    int8::linear(int8::kernel::best(), Input::Rows(x), m, rounded);
     let exact = match arithmetic {
         Arithmetic::Int16 | Arithmetic::Bf16 => without_halves(x, m, others, arithmetic),
         Arithmetic::Float32 | Arithmetic::Int8 => others,
@@ -143,9 +164,8 @@ impl Linear<'_> {
     }
 
     #[track_caller]
-    fn check(&self, x: &[f32], m: usize) {
+    fn check(&self, m: usize) {
         let Matrix { inputs, outputs, elements } = self.matrix;
-        expect_shape("x", x.len(), m, inputs);
         expect_shape("out", self.out.len(), m, outputs);
         if let Some(bias) = self.bias {
             expect_shape("bias", bias.len(), 1, outputs);

@@ -121,9 +121,14 @@ impl PromptPass {
         picture: usize,
     ) -> Result<Piece, EngineError> {
         let key = self.layout.pictures[picture].0;
+        if let Some(features) = vision.get(&key) {
+            self.take(picture, features);
+            return Ok(Piece::Recalled);
+        }
         let encoding = Arc::clone(self.encoding.get_or_insert_with(|| vision.join(key)));
         let mut encoding = lock(&encoding);
-        if let Some(features) = encoding.features.clone().or_else(|| vision.get(&key)) {
+        // What is too large for the cache is there for those who waited for it.
+        if let Some(features) = encoding.features.clone() {
             self.take(picture, features);
             return Ok(Piece::Recalled);
         }

@@ -1,7 +1,7 @@
 //! A layer of the text decoder (§5.3).
 
 use qvl_checkpoint::TextConfig;
-use qvl_kernels::{gated_silu, linear, rms_norm, rms_norm_in_place};
+use qvl_kernels::{Input, linear, linear_of, rms_norm, rms_norm_in_place};
 
 use super::experts::Experts;
 use super::matrix::StoredMatrix;
@@ -95,8 +95,7 @@ impl Layer {
     /// Runs layer `index` on the residual stream `x` [tokens, hidden]: its last `kept` rows become what they are after the
     /// layer, the others stay. Keys and values of all tokens are written to the caches.
     pub(super) fn run(&self, index: usize, step: &mut Step<'_>, x: &mut [f32], kept: usize, scratch: &mut Scratch) {
-        rms_norm(x, &self.input_norm, self.epsilon, &mut scratch.normed);
-        self.attention.project(step, kept, self.epsilon, scratch);
+        self.attention.project(step, x, &self.input_norm, self.epsilon, kept, scratch);
         step.write(index, &scratch.key, &scratch.value);
         if kept == 0 {
             return;
@@ -109,14 +108,18 @@ impl Layer {
         step.attend(index, query, kept, attended);
         linear(attended, kept, &mut [self.attention.output.product(update)], step.arithmetic);
         add(x, update);
-        rms_norm(x, &self.post_attention_norm, self.epsilon, normed);
+        let (weight, epsilon) = (&self.post_attention_norm, self.epsilon);
         match &self.feed_forward {
-            FeedForward::Experts(experts) => experts.add(normed, kept, step.arithmetic, x),
+            FeedForward::Experts(experts) => {
+                rms_norm(x, weight, epsilon, normed);
+                experts.add(normed, kept, step.arithmetic, x);
+            }
             FeedForward::Mlp { gate, up, down } => {
                 let (gated, other) = (&mut scratch.gate[..kept * gate.outputs], &mut scratch.up[..kept * up.outputs]);
-                linear(normed, kept, &mut [gate.product(gated), up.product(other)], step.arithmetic);
-                gated_silu(gated, other);
-                linear(gated, kept, &mut [down.product(update)], step.arithmetic);
+                let input = Input::Normed { x, weight, epsilon, out: normed };
+                linear_of(input, kept, &mut [gate.product(gated), up.product(other)], step.arithmetic);
+                let input = Input::Gated { gate: gated, up: other };
+                linear_of(input, kept, &mut [down.product(update)], step.arithmetic);
                 add(x, update);
             }
         }
@@ -138,17 +141,19 @@ impl Attention {
         Ok(Self { query: q, key: k, value: v, output: o, query_norm: norm("q")?, key_norm: norm("k")? })
     }
 
-    /// Keys and values of all tokens and queries of the last `kept`, normalised and rotated.
-    fn project(&self, step: &Step<'_>, kept: usize, epsilon: f32, scratch: &mut Scratch) {
+    /// Keys and values of all tokens and queries of the last `kept`, of `x` normalised with `norm`; they are normalised and
+    /// rotated themselves.
+    fn project(&self, step: &Step<'_>, x: &[f32], norm: &[f32], epsilon: f32, kept: usize, scratch: &mut Scratch) {
         let Scratch { normed, query, key, value, .. } = scratch;
         let dropped = step.tokens - kept;
         let query = &mut query[..kept * self.query.outputs];
+        let input = Input::Normed { x, weight: norm, epsilon, out: normed };
         if dropped == 0 {
             let products = &mut [self.query.product(query), self.key.product(key), self.value.product(value)];
-            linear(normed, kept, products, step.arithmetic);
+            linear_of(input, kept, products, step.arithmetic);
         } else {
             let products = &mut [self.key.product(key), self.value.product(value)];
-            linear(normed, step.tokens, products, step.arithmetic);
+            linear_of(input, step.tokens, products, step.arithmetic);
             let last = &normed[dropped * self.query.inputs..];
             linear(last, kept, &mut [self.query.product(query)], step.arithmetic);
         }

@@ -29,7 +29,7 @@ use kernel::Int8Kernel;
 use rounded::{Format, Rounded};
 
 use super::pieces::{Piece, cut};
-use super::{Blocks, Elements, Linear};
+use super::{Blocks, Elements, Input, Linear};
 use crate::pool::{current_num_threads, for_each};
 
 /// Rounded rows that stay in the second cache while panels go by, in bytes.
@@ -55,7 +55,7 @@ pub(crate) struct Job<'a> {
 }
 
 /// Computes those of `products` whose matrix is in blocks; the shapes have been checked.
-pub(super) fn linear(kernel: &Int8Kernel, x: &[f32], m: usize, products: Vec<&mut Linear<'_>>) {
+pub(super) fn linear(kernel: &Int8Kernel, input: Input<'_>, m: usize, products: Vec<&mut Linear<'_>>) {
     let mut formats: Vec<Format> = Vec::new();
     for product in &products {
         if let Elements::Blocks(blocks) = product.matrix.elements
@@ -69,7 +69,7 @@ pub(super) fn linear(kernel: &Int8Kernel, x: &[f32], m: usize, products: Vec<&mu
         products.into_iter().for_each(Linear::without_inputs);
         return;
     }
-    let rounded: Vec<Rounded> = formats.into_iter().map(|format| Rounded::new(kernel, x, inputs, format)).collect();
+    let rounded = Rounded::in_formats(kernel, input, inputs, formats);
     run(kernel, inputs, m, products, &rounded);
 }
 

@@ -4,6 +4,7 @@ use half::f16;
 use proptest::prelude::*;
 
 use super::*;
+use crate::elementwise::{gated_silu, rms_norm};
 use crate::reference::{Element, numbers};
 
 /// A matrix in blocks, of chance.
@@ -88,8 +89,28 @@ proptest! {
         }
         let expected = bits(&results(m, &matrices, |products| plain::linear(&x, m, products, Arithmetic::Int8)));
         for kernel in int8::kernel::available() {
-            let got = results(m, &matrices, |products| int8::linear(kernel, &x, m, products.iter_mut().collect()));
+            let got = results(m, &matrices, |products| int8::linear(kernel, Input::Rows(&x), m, products.iter_mut().collect()));
             prop_assert_eq!(&bits(&got), &expected, "{}", kernel.name);
+        }
+    }
+
+    #[test]
+    fn rows_may_be_computed_on_the_way((m, inputs, matrices, seed) in problems(), dense: bool) {
+        prop_assume!(inputs > 0);
+        let (x, other, weight) = (numbers(m * inputs, seed), numbers(m * inputs, !seed), numbers(inputs, seed ^ 1));
+        let (mut normed, mut gated) = (vec![f32::NAN; x.len()], x.clone());
+        rms_norm(&x, &weight, 1e-3, &mut normed);
+        gated_silu(&mut gated, &other);
+        let arithmetic = if dense { Arithmetic::Float32 } else { Arithmetic::Int8 };
+        let of = |input: Input<'_>| bits(&results(m, &matrices, |products| linear_of(input, m, products, arithmetic)));
+        let (mut out, mut gate) = (vec![f32::NAN; x.len()], x.clone());
+        prop_assert_eq!(
+            of(Input::Normed { x: &x, weight: &weight, epsilon: 1e-3, out: &mut out }),
+            of(Input::Rows(&normed))
+        );
+        prop_assert_eq!(of(Input::Gated { gate: &mut gate, up: &other }), of(Input::Rows(&gated)));
+        if !matrices.is_empty() {
+            prop_assert_eq!((out, gate), (normed, gated));
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use super::panel::Panel;
-use super::rounded::{Format, Part};
+use super::rounded::Part;
 use super::{Job, Piece};
 
 /// The loops for one instruction set.
@@ -17,7 +17,7 @@ pub(crate) struct Int8Kernel {
     pub(super) height: usize,
     /// Whether 8-bit codes are multiplied less 128.
     pub(crate) centred: bool,
-    pub(super) round: unsafe fn(Part<'_>, Format),
+    pub(super) round: unsafe fn(&[f32], Part<'_>),
     pub(super) compute: unsafe fn(&Job<'_>, &mut Piece<'_>, bool, &mut Panel),
     /// How one row is computed without panels, if its blocks are whole vectors.
     pub(super) compute_row: Option<unsafe fn(&Job<'_>, &mut Piece<'_>, &mut Panel)>,
@@ -26,10 +26,10 @@ pub(crate) struct Int8Kernel {
 }
 
 impl Int8Kernel {
-    /// Rounds a part of a strip.
-    pub(super) fn round(&self, part: Part<'_>, format: Format) {
+    /// Rounds a part of the strip `x`.
+    pub(super) fn round(&self, x: &[f32], part: Part<'_>) {
         // SAFETY: the machine has the instruction set, or `available` would not have handed the kernel out.
-        unsafe { (self.round)(part, format) }
+        unsafe { (self.round)(x, part) }
     }
 
     /// Computes a piece of a job whose shapes have been checked; by panels if `by_panels`, else by stretches.
@@ -77,8 +77,8 @@ macro_rules! kernel {
         };
 
         $(#[target_feature(enable = $features)])?
-        fn round(part: super::rounded::Part<'_>, format: super::rounded::Format) {
-            super::rounded::round(part, format);
+        fn round(x: &[f32], part: super::rounded::Part<'_>) {
+            super::rounded::round(x, part);
         }
 
         $(#[target_feature(enable = $features)])?

@@ -2,6 +2,7 @@
 
 use super::kernel::Int8Kernel;
 use super::panel::{SMALLEST, STRETCH};
+use crate::linear::Input;
 use crate::pool::for_each;
 use crate::rounding::{code, inverse, largest};
 
@@ -51,10 +52,23 @@ pub(crate) struct Rounded {
     pub(super) blocks: Vec<Block>,
 }
 
-/// A strip's part of a stretch, before and after rounding.
+/// Rows of a tile, and where their codes go.
+struct Strip<'a> {
+    input: Input<'a>,
+    parts: Vec<Part<'a>>,
+}
+
+impl Strip<'_> {
+    fn round(self, kernel: &Int8Kernel) {
+        let x = self.input.rows();
+        self.parts.into_iter().for_each(|part| kernel.round(x, part));
+    }
+}
+
+/// Where the codes of a strip's part of a stretch go.
 pub(crate) struct Part<'a> {
-    /// The strip's rows.
-    x: &'a [f32],
+    format: Format,
+    /// Elements of a row.
     inputs: usize,
     /// The first element of the stretch.
     start: usize,
@@ -63,25 +77,38 @@ pub(crate) struct Part<'a> {
 }
 
 impl Rounded {
-    /// Rounds the rows of `x`, which have `inputs` numbers each; there is one at least.
-    pub(super) fn new(kernel: &Int8Kernel, x: &[f32], inputs: usize, format: Format) -> Self {
-        let (per_row, rows) = (inputs.div_ceil(format.size), x.len() / inputs);
-        let mut codes = vec![0; rows * per_row * format.size];
-        let mut blocks = vec![Block::default(); rows * per_row];
-        let mut parts = Vec::new();
-        let stretches = codes.chunks_mut(rows * STRETCH).zip(blocks.chunks_mut(rows * STRETCH / format.size));
+    /// Rounds rows of `inputs` numbers, of which there is one at least, to each of `formats`.
+    pub(super) fn in_formats(kernel: &Int8Kernel, input: Input<'_>, inputs: usize, formats: Vec<Format>) -> Vec<Self> {
+        let (rows, is_large) = (input.len() / inputs, input.len() >= LARGE);
+        let mut rounded: Vec<Self> = formats.into_iter().map(|format| Self::zeros(format, rows, inputs)).collect();
+        let strips = input.strips(kernel.height * inputs).into_iter();
+        let mut strips: Vec<Strip<'_>> = strips.map(|input| Strip { input, parts: Vec::new() }).collect();
+        rounded.iter_mut().for_each(|rounded| rounded.share_out(kernel.height, inputs, &mut strips));
+        if is_large {
+            for_each(strips.into_iter(), |strip| strip.round(kernel));
+        } else {
+            strips.into_iter().for_each(|strip| strip.round(kernel));
+        }
+        rounded
+    }
+
+    fn zeros(format: Format, rows: usize, inputs: usize) -> Self {
+        let per_row = inputs.div_ceil(format.size);
+        let codes = vec![0; rows * per_row * format.size];
+        Self { format, rows, per_row, codes, blocks: vec![Block::default(); rows * per_row] }
+    }
+
+    /// Gives each of `strips` of `height` rows its parts.
+    fn share_out<'a>(&'a mut self, height: usize, inputs: usize, strips: &mut [Strip<'a>]) {
+        let (format, rows) = (self.format, self.rows);
+        let stretches = self.codes.chunks_mut(rows * STRETCH).zip(self.blocks.chunks_mut(rows * STRETCH / format.size));
         for (i, (codes, blocks)) in stretches.enumerate() {
             let (length, count) = (codes.len() / rows, blocks.len() / rows);
-            let strips = codes.chunks_mut(kernel.height * length).zip(blocks.chunks_mut(kernel.height * count));
-            let each = strips.zip(x.chunks(kernel.height * inputs));
-            parts.extend(each.map(|((codes, blocks), x)| Part { x, inputs, start: i * STRETCH, codes, blocks }));
+            let parts = codes.chunks_mut(height * length).zip(blocks.chunks_mut(height * count));
+            for (strip, (codes, blocks)) in strips.iter_mut().zip(parts) {
+                strip.parts.push(Part { format, inputs, start: i * STRETCH, codes, blocks });
+            }
         }
-        if x.len() < LARGE {
-            parts.into_iter().for_each(|part| kernel.round(part, format));
-        } else {
-            for_each(parts.into_iter(), |part| kernel.round(part, format));
-        }
-        Self { format, rows, per_row, codes, blocks }
     }
 
     /// The codes and blocks of the strip that begins with row `row`, of the stretch that begins with block `block` and has
@@ -92,10 +119,10 @@ impl Rounded {
     }
 }
 
-/// Rounds a part of a strip.
+/// Rounds a part of the strip `x`.
 #[inline(always)]
-pub(super) fn round(part: Part<'_>, format: Format) {
-    let Part { x, inputs, start, codes, blocks } = part;
+pub(super) fn round(x: &[f32], part: Part<'_>) {
+    let Part { format, inputs, start, codes, blocks } = part;
     let height = x.len() / inputs;
     let (mut row_codes, mut row_blocks) = ([0; STRETCH], [Block::default(); STRETCH / SMALLEST]);
     let (row_codes, row_blocks) = (&mut row_codes[..codes.len() / height], &mut row_blocks[..blocks.len() / height]);
