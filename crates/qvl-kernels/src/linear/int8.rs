@@ -38,6 +38,9 @@ const RESIDENT: usize = 1 << 18;
 /// Multiplications that are worth handing out: a few microseconds.
 const SMALL: usize = 1 << 17;
 
+/// The same where one row goes in: codes are read at several places of a piece, each for long enough to be fetched ahead.
+const SMALL_OF_ROW: usize = 1 << 19;
+
 /// Pieces for each thread, so that none waits long for the others at the end.
 const PIECES: usize = 3;
 
@@ -95,10 +98,12 @@ fn format(kernel: &Int8Kernel, blocks: &Blocks<'_>) -> Format {
 
 /// How many columns the pieces of a product have, a multiple of `width`.
 fn columns(width: usize, inputs: usize, m: usize, outputs: usize, by_panels: bool) -> usize {
+    let for_all = outputs.div_ceil(width) / (PIECES * current_num_threads());
     let panels = if by_panels {
-        SMALL.div_ceil(m * inputs * width)
+        let panels = |small: usize| small.div_ceil(m * inputs * width);
+        if m == 1 { panels(SMALL_OF_ROW).min(for_all).max(panels(SMALL)) } else { panels(SMALL) }
     } else {
-        (outputs.div_ceil(width) / (PIECES * current_num_threads())).clamp(1, MOST_PANELS)
+        for_all.clamp(1, MOST_PANELS)
     };
     panels * width
 }

@@ -2,6 +2,10 @@
 //!
 //! A panel would be unpacked for this row alone, which takes longer than the products. Here a vector has codes of one
 //! output, and the lanes' sums are added block by block. These are integers, so the results are those of panels.
+//!
+//! Each lane has outputs of its own, which follow each other. So memory is read at as many places as there are lanes,
+//! and at each of them from front to back over more than a page: that is what processors fetch ahead by themselves.
+//! Lanes beside each other would share pages where rows are short, which is read at two thirds of the speed.
 
 use super::panel::{MOST_LANES, Panel, SMALLEST, STRETCH, gather_scales, gather_zero_points};
 use super::vectors::Vectors;
@@ -10,7 +14,7 @@ use super::{Job, Piece};
 /// Blocks whose scales are gathered at once.
 const BLOCKS: usize = STRETCH / SMALLEST;
 
-/// Bytes of a line that are fetched ahead.
+/// Bytes that are fetched ahead at each place.
 const AHEAD: usize = 512;
 
 /// What this way needs of an instruction set beside the rest.
@@ -50,9 +54,9 @@ unsafe fn compute_as<V: Lines, const BITS: usize, const ZERO_POINTS: bool>(
     panel: &mut Panel,
 ) {
     let (per_row, out) = (job.rounded.per_row, &mut *piece.rows[0]);
-    for (index, out) in out.chunks_mut(V::LANES).enumerate() {
-        let first = piece.column + index * V::LANES;
-        let outputs = first..first + out.len();
+    let (first, end, each) = (piece.column, piece.column + out.len(), out.len().div_ceil(V::LANES));
+    for first in first..first + each {
+        let outputs = (first..end).step_by(each);
         let mut totals = [0.0; MOST_LANES];
         for start in (0..per_row).step_by(BLOCKS) {
             let blocks = start..per_row.min(start + BLOCKS);
@@ -63,25 +67,22 @@ unsafe fn compute_as<V: Lines, const BITS: usize, const ZERO_POINTS: bool>(
                 let (outputs, blocks) = (outputs.clone(), blocks.clone());
                 gather_zero_points::<BITS>(&job.blocks, per_row, outputs, blocks, V::LANES, centre, out);
             }
-            let lines = Group { job, first, count: out.len(), start, blocks: blocks.len() };
+            let group = Group { job, first, each, count: outputs.len(), start, blocks: blocks.len() };
             // SAFETY: the caller's; the outputs and blocks are of the matrix.
-            unsafe { lines.add::<V, BITS, ZERO_POINTS>(panel, &mut totals) }
+            unsafe { group.add::<V, BITS, ZERO_POINTS>(panel, &mut totals) }
         }
-        match job.bias {
-            Some(bias) => {
-                let each = out.iter_mut().zip(totals).zip(&bias[first..]);
-                each.for_each(|((out, total), bias)| *out = total + bias);
-            }
-            None => out.iter_mut().zip(totals).for_each(|(out, total)| *out = total),
+        for (output, total) in outputs.zip(totals) {
+            out[output - piece.column] = total + job.bias.map_or(0.0, |bias| bias[output]);
         }
     }
 }
 
-/// A stretch of blocks of some outputs, as many as a vector has lanes or fewer.
+/// A stretch of blocks of an output of each lane, or of the first lanes.
 struct Group<'a> {
     job: &'a Job<'a>,
-    /// The first output, and how many there are.
+    /// The first output, how far the next one is, and how many there are.
     first: usize,
+    each: usize,
     count: usize,
     /// The first block, and how many there are.
     start: usize,
@@ -106,9 +107,8 @@ impl Group<'_> {
         // Lanes without an output have the last one's codes.
         let mut lines = [base; MOST_LANES];
         for (lane, line) in lines.iter_mut().enumerate() {
-            *line = base.wrapping_add(lane.min(self.count - 1) * row);
+            *line = base.wrapping_add(lane.min(self.count - 1) * self.each * row);
         }
-        let end = row - self.start * bytes;
         let (codes, known) = self.job.rounded.strip(0, self.start, self.blocks);
         let mut inputs = codes.as_ptr();
         // SAFETY: the caller's; each line has `blocks` blocks of whole vectors there, and so have the inputs.
@@ -124,10 +124,7 @@ impl Group<'_> {
                     inputs = inputs.wrapping_add(vector * 8 / BITS);
                     for (sum, line) in sums.iter_mut().zip(lines).take(V::LANES) {
                         let codes = V::load_codes(line.add(at));
-                        // Behind the end of the line, the same line of the next group.
-                        let ahead = at + AHEAD;
-                        let skipped = if ahead < end { 0 } else { (V::LANES - 1) * row };
-                        V::prefetch(line.wrapping_add(ahead + skipped));
+                        V::prefetch(line.wrapping_add(at + AHEAD));
                         if BITS == 4 {
                             let (even, odd) = V::nibbles(codes);
                             *sum = V::dot::<BITS>(V::dot::<BITS>(*sum, even, low), odd, high);

@@ -195,22 +195,22 @@ unsafe fn load_some<V: Vectors>(codes: &[u8]) -> V::Codes {
     unsafe { V::load_codes(padded.as_ptr()) }
 }
 
-/// Fills `scales` [blocks, width] with those of blocks `stretch` of the rows `outputs`.
+/// Fills `scales` [blocks, width] with those of blocks `stretch` of the rows `outputs`, at most `width`.
 #[inline(always)]
 pub(super) fn gather_scales(
     blocks: &Blocks<'_>,
     per_row: usize,
-    outputs: Range<usize>,
+    mut outputs: impl ExactSizeIterator<Item = usize>,
     stretch: Range<usize>,
     width: usize,
     scales: &mut [f32],
 ) {
     let row = |output: usize| &blocks.scales[output * per_row + stretch.start..][..stretch.len()];
-    for first in outputs.clone().step_by(LINES) {
+    for first in (0..outputs.len()).step_by(LINES) {
         let mut lines = [&[][..]; LINES];
-        let lines = &mut lines[..LINES.min(outputs.end - first)];
-        lines.iter_mut().enumerate().for_each(|(i, line)| *line = row(first + i));
-        interleave(lines, &mut scales[first - outputs.start..], width);
+        let lines = &mut lines[..LINES.min(outputs.len())];
+        lines.iter_mut().zip(&mut outputs).for_each(|(line, output)| *line = row(output));
+        interleave(lines, &mut scales[first..], width);
     }
 }
 
@@ -219,7 +219,7 @@ pub(super) fn gather_scales(
 pub(super) fn gather_zero_points<const BITS: usize>(
     blocks: &Blocks<'_>,
     per_row: usize,
-    outputs: Range<usize>,
+    mut outputs: impl ExactSizeIterator<Item = usize>,
     stretch: Range<usize>,
     width: usize,
     centre: f32,
@@ -228,15 +228,15 @@ pub(super) fn gather_zero_points<const BITS: usize>(
     let Some(packed) = blocks.zero_points else { return };
     let bytes = (per_row * BITS).div_ceil(8);
     let mut read = [[0.0; STRETCH / SMALLEST]; LINES];
-    for first in outputs.clone().step_by(LINES) {
+    for first in (0..outputs.len()).step_by(LINES) {
         let mut lines = [&[][..]; LINES];
-        let lines = &mut lines[..LINES.min(outputs.end - first)];
-        for (i, (line, read)) in lines.iter_mut().zip(&mut read).enumerate() {
+        let lines = &mut lines[..LINES.min(outputs.len())];
+        for ((line, read), output) in lines.iter_mut().zip(&mut read).zip(&mut outputs) {
             let read = &mut read[..stretch.len()];
-            read_zero_points::<BITS>(&packed[(first + i) * bytes..][..bytes], stretch.start, centre, read);
+            read_zero_points::<BITS>(&packed[output * bytes..][..bytes], stretch.start, centre, read);
             *line = read;
         }
-        interleave(lines, &mut out[first - outputs.start..], width);
+        interleave(lines, &mut out[first..], width);
     }
 }
 
