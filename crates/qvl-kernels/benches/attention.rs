@@ -8,7 +8,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use qvl_kernels::{Arithmetic, KeyValues, ThreadPool, attend_causal, attend_full, vector_unit};
+use qvl_kernels::{Arithmetic, KEY_PANEL, KeyValues, ThreadPool, attend_causal, attend_full, vector_unit};
 
 /// Key-value heads, query heads and size of a head of the text decoder.
 const HEADS: (usize, usize, usize) = (8, 32, 128);
@@ -33,7 +33,7 @@ fn causal(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("causal {} {threads} threads", vector_unit()));
         group.sample_size(10);
         for (m, past) in STEPS {
-            let capacity = past + m;
+            let capacity = (past + m).next_multiple_of(KEY_PANEL);
             let lines = vec![f16::from_f32(0.25); heads * capacity * size];
             let cache = KeyValues { keys: &lines, values: &lines.clone(), heads, capacity, head_size: size };
             let query = vec![0.5; m * query_heads * size];

@@ -1,6 +1,5 @@
 //! Vectors of float32 numbers: a loop over them is written once for all kinds of vector units.
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use half::f16;
@@ -26,9 +25,6 @@ pub(crate) use widen::widen_with;
 
 /// Numbers of the longest vector.
 pub(crate) const WIDEST: usize = 16;
-
-/// How many vectors [`Lanes::interleave`] takes at once.
-pub(crate) const LINES: usize = 8;
 
 /// A vector of float32 numbers.
 ///
@@ -71,33 +67,9 @@ pub trait Lanes: Copy {
     fn sum(self) -> f32;
     /// The largest lane, where none is NaN.
     fn largest(self) -> f32;
-    /// Writes number p of line i to `out[p * width + i]`.
-    #[inline(always)]
-    fn interleave(lines: [Self; LINES], out: &mut [f32], width: usize) {
-        let mut numbers = [0.0; WIDEST];
-        for (i, line) in lines.into_iter().enumerate() {
-            line.store(&mut numbers);
-            for (p, number) in numbers[..Self::COUNT].iter().enumerate() {
-                out[p * width + i] = *number;
-            }
-        }
-    }
-    /// Writes the numbers `part` of each line, number p of line i to `out[p * width + i]`.
-    #[inline(always)]
-    fn interleave_f16(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
-        interleave_plain(lines, part, out, width);
-    }
     /// Begins to bring `line` nearer, which will be read soon. Does nothing unless the unit has a way.
     #[inline(always)]
     fn prefetch<T>(_line: &[T]) {}
-}
-
-/// [`Lanes::interleave_f16`] number by number.
-#[inline(always)]
-fn interleave_plain(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
-    for p in part {
-        out[p * width..].iter_mut().zip(lines).for_each(|(out, line)| *out = line[p]);
-    }
 }
 
 /// A computation that is written once for all vectors.
@@ -226,13 +198,6 @@ mod tests {
                 results.push(lanes);
             }
             results.push(vec![a.sum(), a.largest(), V::COUNT as f32]);
-            let mut lines = [a; LINES];
-            for (line, number) in lines.iter_mut().zip(self.1) {
-                *line = line.add(V::splat(*number));
-            }
-            let mut interleaved = vec![0.5; V::COUNT * (LINES + 1)];
-            V::interleave(lines, &mut interleaved, LINES + 1);
-            results.push(interleaved);
             results
         }
     }
@@ -255,40 +220,9 @@ mod tests {
                     "{unit:?}"
                 );
             }
-            let interleaved = &results[12];
-            for (at, found) in interleaved.iter().enumerate() {
-                let (p, line) = (at / (LINES + 1), at % (LINES + 1));
-                assert_eq!(*found, if line < LINES { a[p] + b[line] } else { 0.5 }, "{unit:?}");
-            }
             let lanes = &a[..results[11][2] as usize];
             let largest = lanes.iter().copied().fold(f32::MIN, f32::max);
             assert_eq!(results[11][..2], [lanes.iter().sum(), largest], "{unit:?}");
-        }
-    }
-
-    #[test]
-    fn halves_are_interleaved() {
-        struct Interleave<'a>(&'a [&'a [f16]; LINES], Range<usize>, &'a mut [f16], usize);
-        impl Task for Interleave<'_> {
-            type Output = ();
-            #[inline(always)]
-            fn run<V: Lanes>(self) {
-                V::interleave_f16(self.0, self.1, self.2, self.3);
-            }
-        }
-        let numbers: Vec<f16> = (0..LINES * 80).map(|i| f16::from_bits(i as u16)).collect();
-        let lines: [&[f16]; LINES] = std::array::from_fn(|i| &numbers[i * 80..][..80]);
-        for unit in Unit::available() {
-            for (part, width) in [(0..80, 8), (16..32, 32), (3..72, 11), (64..80, 16), (5..5, 8)] {
-                let mut out = vec![f16::NAN; 80 * width];
-                unit.run(Interleave(&lines, part.clone(), &mut out, width));
-                for (at, found) in out.iter().enumerate() {
-                    let (p, line) = (at / width, at % width);
-                    let is_written = part.contains(&p) && line < LINES;
-                    let expected = if is_written { lines[line][p].to_bits() } else { f16::NAN.to_bits() };
-                    assert_eq!(found.to_bits(), expected, "{unit:?}: {part:?} in rows of {width}, ({p}, {line})");
-                }
-            }
         }
     }
 

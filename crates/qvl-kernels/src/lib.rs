@@ -28,7 +28,7 @@ mod rounding;
 mod rows;
 mod view;
 
-pub use attention::{CacheElement, Int8Block, KeyValues, attend_causal, attend_full};
+pub use attention::{CacheElement, Int8Block, KEY_PANEL, KeyValues, attend_causal, attend_full};
 pub use elementwise::{gated_silu, gelu, gelu_tanh, layer_norm, rms_norm, rms_norm_in_place, rotate};
 pub use gram::add_gram;
 pub use kernel::vector_unit;

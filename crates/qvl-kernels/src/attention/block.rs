@@ -1,13 +1,14 @@
 //! A panel of query rows over a block of positions: two small products with a softmax between them.
 
 use super::CacheElement;
+use super::element::{KEY_PANEL, LoadNumbers};
+use super::lines::HeadLines;
 use super::partial::Partial;
-use super::stretch::HeadLines;
 use crate::lanes::{self, Lanes, Task, Unit};
 
 /// Positions of a block. A block of keys and values of size 128 stays in the second cache, and a panel of scores in the
 /// first; what was summed before is scaled once for so many.
-pub(super) const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 2 * KEY_PANEL;
 
 /// Keys and values of some positions, as the products read them.
 pub(super) struct Block<'a, K, T, U> {
@@ -16,25 +17,34 @@ pub(super) struct Block<'a, K, T, U> {
     pub(super) size: usize,
     /// The first position, a multiple of [`BLOCK`].
     pub(super) first: usize,
-    /// In panels [size, two vectors].
+    /// In panels [size, [`KEY_PANEL`]].
     pub(super) keys: &'a [K],
     /// Whole vectors, as many as a row of the sums.
     pub(super) values: HeadLines<'a, T>,
-    /// The values of the next block, as they are stored. They are brought nearer while memory would have nothing to do.
-    pub(super) next: HeadLines<'a, U>,
+    /// The next block. It is brought nearer while memory would have nothing to do.
+    pub(super) next: Stored<'a, U>,
+}
+
+/// Keys and values of a block, as they are stored.
+#[derive(Clone, Copy)]
+pub(super) struct Stored<'a, T> {
+    /// In panels of [`KEY_PANEL`].
+    pub(super) keys: &'a [T],
+    pub(super) values: HeadLines<'a, T>,
 }
 
 /// The scores of `R` rows, on whole cache lines.
 #[repr(align(64))]
 struct Scores<const R: usize>([[f32; BLOCK]; R]);
 
-impl<K: CacheElement, T: CacheElement, U: CacheElement> Block<'_, K, T, U> {
+impl<K: LoadNumbers, T: CacheElement, U: CacheElement> Block<'_, K, T, U> {
     /// Adds the block to the `R` rows from `row` on, whose queries are [size, R], each as far as it sees.
     pub(super) fn attend<const R: usize>(&self, queries: &[f32], row: usize, seen: &[usize], partial: &mut Partial) {
         let (queries, count) = (queries.as_chunks::<R>().0, self.values.count);
         let mut scores = Scores([[0.0; BLOCK]; R]);
         // The first panel is enough.
-        let next = HeadLines { count: if row == 0 { self.next.count } else { 0 }, ..self.next };
+        let is_first = row == 0;
+        let next = if is_first { self.next.keys } else { &[] };
         self.unit.run(Products { queries, keys: self.keys, size: self.size, count, next, scores: &mut scores });
         let width = partial.width;
         let (largest, totals, sums) = partial.parts();
@@ -48,6 +58,7 @@ impl<K: CacheElement, T: CacheElement, U: CacheElement> Block<'_, K, T, U> {
             });
         }
         let sums = &mut sums[row * width..(row + R) * width];
+        let next = HeadLines { count: if is_first { self.next.values.count } else { 0 }, ..self.next.values };
         self.unit.run(WeighedSums { scores: &scores, factors: &factors, values: self.values, next, sums });
     }
 }
@@ -58,38 +69,38 @@ struct Products<'a, T, U, const R: usize> {
     keys: &'a [T],
     size: usize,
     count: usize,
-    /// What is brought nearer on the way: the first half of it.
-    next: HeadLines<'a, U>,
+    /// What is brought nearer on the way.
+    next: &'a [U],
     scores: &'a mut Scores<R>,
 }
 
-impl<T: CacheElement, U: CacheElement, const R: usize> Task for Products<'_, T, U, R> {
+impl<T: LoadNumbers, U: CacheElement, const R: usize> Task for Products<'_, T, U, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let panel = 2 * V::COUNT;
-        for (column, keys) in (0..self.count).step_by(panel).zip(self.keys.chunks_exact(self.size * panel)) {
-            let mut sums = [[V::splat(0.0); 2]; R];
-            // Half of a block in all of its panels.
-            let mut next = column / 2..column / 2 + V::COUNT;
-            let each = self.size.div_ceil(V::COUNT);
-            for (queries, keys) in self.queries.chunks(each).zip(keys.chunks(each * panel)) {
-                if let Some(index) = next.next() {
-                    self.next.prefetch::<V>(index);
-                }
-                for (query, keys) in queries.iter().zip(keys.chunks_exact(panel)) {
-                    let keys = [T::load::<V>(keys, 0), T::load(keys, V::COUNT)];
+        let mut next = self.next.chunks(KEY_PANEL * U::count(self.size) / self.size);
+        let panels = self.keys.chunks_exact(self.size * KEY_PANEL);
+        for (panel, first) in panels.zip((0..self.count).step_by(KEY_PANEL)) {
+            for at in (0..KEY_PANEL.min(self.count - first)).step_by(2 * V::COUNT) {
+                let mut sums = [[V::splat(0.0); 2]; R];
+                for (query, keys) in self.queries.iter().zip(panel.chunks_exact(KEY_PANEL)) {
+                    if at == 0
+                        && let Some(line) = next.next()
+                    {
+                        V::prefetch(line);
+                    }
+                    let keys = [T::load::<V>(keys, at), T::load(keys, at + V::COUNT)];
                     for (sums, query) in sums.iter_mut().zip(query) {
                         let query = V::splat(*query);
                         sums[0] = query.mul_add(keys[0], sums[0]);
                         sums[1] = query.mul_add(keys[1], sums[1]);
                     }
                 }
-            }
-            for (row, sums) in self.scores.0.iter_mut().zip(sums) {
-                sums[0].store(&mut row[column..]);
-                sums[1].store(&mut row[column + V::COUNT..]);
+                for (row, sums) in self.scores.0.iter_mut().zip(sums) {
+                    sums[0].store(&mut row[first + at..]);
+                    sums[1].store(&mut row[first + at + V::COUNT..]);
+                }
             }
         }
     }
@@ -138,7 +149,7 @@ struct WeighedSums<'a, T, U, const R: usize> {
     scores: &'a Scores<R>,
     factors: &'a [f32; R],
     values: HeadLines<'a, T>,
-    /// What is brought nearer on the way: the second half of it.
+    /// What is brought nearer on the way.
     next: HeadLines<'a, U>,
     sums: &'a mut [f32],
 }
@@ -165,9 +176,7 @@ impl<T: CacheElement, U: CacheElement, const R: usize> WeighedSums<'_, T, U, R> 
     fn add_two<V: Lanes>(&mut self, column: usize) {
         let mut gathered = [[V::splat(0.0); 2]; R];
         for (position, values) in (0..self.values.count.min(BLOCK)).zip(self.values.data.chunks(self.values.stride)) {
-            if position % 2 == 0 {
-                self.next.prefetch_part::<V>(BLOCK / 2 + position / 2, column);
-            }
+            self.next.prefetch::<V>(position, column);
             let values = [T::load::<V>(values, column), T::load(values, column + V::COUNT)];
             for (gathered, scores) in gathered.iter_mut().zip(&self.scores.0) {
                 let score = V::splat(scores[position]);

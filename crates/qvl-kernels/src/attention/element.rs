@@ -1,12 +1,13 @@
 //! What keys and values are kept in.
 
-use std::ops::Range;
-
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
-use super::stretch::interleave;
-use crate::lanes::{LINES, Lanes};
+use crate::lanes::{Lanes, WIDEST};
+
+/// Keys of a panel, whose numbers are beside each other: number p of all of them, then number p + 1. So a vector has keys
+/// that follow each other, as products with a query want them.
+pub const KEY_PANEL: usize = 2 * WIDEST;
 
 /// An element of the KV cache: [`f32`], [`half::f16`] or [`Int8Block`](super::Int8Block).
 pub trait CacheElement: LoadNumbers + Copy + Send + Sync {
@@ -23,6 +24,15 @@ pub trait CacheElement: LoadNumbers + Copy + Send + Sync {
 
     /// Number `index` of a head.
     fn number(head: &[Self], index: usize) -> f32;
+
+    /// Makes the elements of `numbers` key `lane` of a panel, which has [`KEY_PANEL`] times as many elements as a head.
+    ///
+    /// # Panics
+    /// If the panel has no such key.
+    fn round_key(numbers: &[f32], panel: &mut [Self], lane: usize);
+
+    /// Number `index` of key `lane` of a panel.
+    fn key_number(panel: &[Self], lane: usize, index: usize) -> f32;
 
     /// Fills `head` with [the elements of](Self::of) `numbers`.
     ///
@@ -42,11 +52,18 @@ pub trait LoadNumbers: Sized {
     /// The numbers of a head from number `first` on, a multiple of a vector's numbers, in a vector.
     fn load<V: Lanes>(head: &[Self], first: usize) -> V;
 
-    /// What keys of this type are kept in while a single panel of queries is multiplied with them.
-    type Kept: CacheElement + Default;
+    /// Writes the numbers of a panel of keys to `keys` [numbers of a key, [`KEY_PANEL`]].
+    #[inline(always)]
+    fn widen_keys<V: Lanes>(panel: &[Self], keys: &mut [f32]) {
+        for at in (0..keys.len()).step_by(V::COUNT) {
+            Self::load::<V>(panel, at).store(&mut keys[at..]);
+        }
+    }
+}
 
-    /// Writes the numbers `part` of each head, number p of head i to `out[p * width + i]`.
-    fn interleave<V: Lanes>(heads: &[&[Self]; LINES], part: Range<usize>, out: &mut [Self::Kept], width: usize);
+/// Writes `numbers` to key `lane` of a panel.
+fn scatter<T: Copy>(numbers: &[T], panel: &mut [T], lane: usize) {
+    panel[lane..].iter_mut().step_by(KEY_PANEL).zip(numbers).for_each(|(place, number)| *place = *number);
 }
 
 impl CacheElement for f32 {
@@ -60,6 +77,14 @@ impl CacheElement for f32 {
         head[index]
     }
 
+    fn round_key(numbers: &[f32], panel: &mut [Self], lane: usize) {
+        scatter(numbers, panel, lane);
+    }
+
+    fn key_number(panel: &[Self], lane: usize, index: usize) -> f32 {
+        panel[index * KEY_PANEL + lane]
+    }
+
     fn round(numbers: &[f32], head: &mut [Self]) {
         head.copy_from_slice(numbers);
     }
@@ -69,13 +94,6 @@ impl LoadNumbers for f32 {
     #[inline(always)]
     fn load<V: Lanes>(head: &[Self], first: usize) -> V {
         V::load(&head[first..])
-    }
-
-    type Kept = f32;
-
-    #[inline(always)]
-    fn interleave<V: Lanes>(heads: &[&[f32]; LINES], part: Range<usize>, out: &mut [f32], width: usize) {
-        interleave::<V, f32>(heads, part, out, width);
     }
 }
 
@@ -90,6 +108,19 @@ impl CacheElement for f16 {
         head[index].to_f32()
     }
 
+    fn round_key(numbers: &[f32], panel: &mut [Self], lane: usize) {
+        let mut rounded = [Self::ZERO; KEY_PANEL];
+        for (numbers, panel) in numbers.chunks(KEY_PANEL).zip(panel.chunks_mut(KEY_PANEL * KEY_PANEL)) {
+            let rounded = &mut rounded[..numbers.len()];
+            rounded.convert_from_f32_slice(numbers);
+            scatter(rounded, panel, lane);
+        }
+    }
+
+    fn key_number(panel: &[Self], lane: usize, index: usize) -> f32 {
+        panel[index * KEY_PANEL + lane].to_f32()
+    }
+
     fn round(numbers: &[f32], head: &mut [Self]) {
         head.convert_from_f32_slice(numbers);
     }
@@ -99,12 +130,5 @@ impl LoadNumbers for f16 {
     #[inline(always)]
     fn load<V: Lanes>(head: &[Self], first: usize) -> V {
         V::load_f16(&head[first..])
-    }
-
-    type Kept = f16;
-
-    #[inline(always)]
-    fn interleave<V: Lanes>(heads: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
-        V::interleave_f16(heads, part, out, width);
     }
 }

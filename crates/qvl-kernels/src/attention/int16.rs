@@ -10,8 +10,9 @@ mod rounded;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use super::pieces::{Attention, Piece};
-pub(crate) use super::stretch::HeadLines;
+use super::Frame;
+pub(crate) use super::lines::HeadLines;
+pub(crate) use super::queries::{Piece, Queries};
 use crate::int16::Int16Kernel;
 use crate::pool::for_each;
 pub(crate) use piece::attend;
@@ -31,11 +32,11 @@ fn largest_key(size: usize) -> f32 {
     (f64::from(i32::MAX) / size as f64).sqrt().min(f64::from(i16::MAX)).floor() as f32
 }
 
-/// Computes `attention`, whose `positions` positions all see each other and whose heads share no keys, to `out`.
-pub(super) fn run(kernel: &Int16Kernel, attention: &Attention<'_, f32>, positions: usize, out: &mut [f32]) {
+/// Computes attention of a frame's `positions` positions to `out`.
+pub(super) fn run(kernel: &Int16Kernel, frame: &Frame<'_>, positions: usize, out: &mut [f32]) {
     if out.is_empty() {
         return;
     }
-    let rounded = Rounded::new(kernel, attention, positions);
-    for_each(attention.pieces(positions, out).into_iter(), |piece| kernel.attend(attention, &rounded, piece));
+    let (queries, rounded) = (&frame.queries, Rounded::new(kernel, frame, positions));
+    for_each(queries.pieces(positions, out).into_iter(), |piece| kernel.attend(queries, &rounded, piece));
 }

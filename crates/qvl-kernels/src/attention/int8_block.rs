@@ -1,17 +1,18 @@
 //! Keys and values in int8.
 
-use std::ops::Range;
-
 use half::bf16;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::element::{CacheElement, LoadNumbers};
-use super::stretch::interleave;
-use crate::lanes::{LINES, Lanes};
+use super::element::{CacheElement, KEY_PANEL, LoadNumbers};
+use crate::lanes::Lanes;
 
 /// Numbers of a block. Fewer would cost memory for scales, more would let one large number cost others their places; the
 /// vectors of every unit divide it.
 const SIZE: usize = 32;
+
+// In a panel of keys, block b of all keys becomes as many blocks as it has numbers: block j of them has number j of every
+// key's block, and the scale of key j's.
+const _: () = assert!(SIZE == KEY_PANEL);
 
 /// The largest code.
 const LARGEST: f32 = 127.0;
@@ -42,6 +43,19 @@ impl CacheElement for Int8Block {
         Self { scale, codes }
     }
 
+    fn round_key(numbers: &[f32], panel: &mut [Self], lane: usize) {
+        for (numbers, blocks) in numbers.chunks(SIZE).zip(panel.chunks_exact_mut(SIZE)) {
+            let Self { scale, codes } = Self::of(numbers);
+            blocks[lane].scale = scale;
+            blocks.iter_mut().zip(codes).for_each(|(block, code)| block.codes[lane] = code);
+        }
+    }
+
+    fn key_number(panel: &[Self], lane: usize, index: usize) -> f32 {
+        let blocks = &panel[index / SIZE * SIZE..][..SIZE];
+        f32::from(blocks[index % SIZE].codes[lane]) * widened(blocks[lane].scale)
+    }
+
     fn number(head: &[Self], index: usize) -> f32 {
         let block = &head[index / SIZE];
         f32::from(block.codes[index % SIZE]) * widened(block.scale)
@@ -61,11 +75,17 @@ impl LoadNumbers for Int8Block {
         V::load_i8(&block.codes[first % SIZE..]).mul(V::splat(widened(block.scale)))
     }
 
-    type Kept = f32;
-
     #[inline(always)]
-    fn interleave<V: Lanes>(heads: &[&[Self]; LINES], part: Range<usize>, out: &mut [f32], width: usize) {
-        interleave::<V, Self>(heads, part, out, width);
+    fn widen_keys<V: Lanes>(panel: &[Self], keys: &mut [f32]) {
+        for (blocks, keys) in panel.chunks_exact(SIZE).zip(keys.chunks_mut(SIZE * KEY_PANEL)) {
+            let mut scales = [0.0; KEY_PANEL];
+            scales.iter_mut().zip(blocks).for_each(|(scale, block)| *scale = widened(block.scale));
+            for (block, keys) in blocks.iter().zip(keys.chunks_exact_mut(KEY_PANEL)) {
+                for at in (0..KEY_PANEL).step_by(V::COUNT) {
+                    V::load_i8(&block.codes[at..]).mul(V::load(&scales[at..])).store(&mut keys[at..]);
+                }
+            }
+        }
     }
 }
 

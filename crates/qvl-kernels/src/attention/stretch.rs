@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use super::CacheElement;
-use super::block::{BLOCK, Block};
+use super::block::{BLOCK, Block, Stored};
+use super::element::KEY_PANEL;
+use super::lines::HeadLines;
 use super::partial::Partial;
-use super::pieces::{Attention, Lines};
-use crate::lanes::{LINES, Lanes, Task, WIDEST};
+use super::pieces::Attention;
+use crate::lanes::{Lanes, Task};
 use crate::product::Aligned;
 
 /// Positions of a stretch. All but the last one of a past are whole.
@@ -52,33 +54,41 @@ pub(super) struct Stretch<'a, T> {
 impl<T: CacheElement> Stretch<'_, T> {
     /// What the rows gather.
     pub(super) fn run(self) -> Partial {
-        let Attention { unit, head_size: size, .. } = *self.attention;
+        let (unit, size) = (self.attention.unit, self.attention.queries.head_size);
         let (count, most) = unit.sizes();
         let (seen, width) = (&self.tile.seen, size.next_multiple_of(count));
         let mut partial = Partial::new(seen.len(), width);
-        let (mut keys, mut widened, mut kept) = (Aligned::default(), Aligned::default(), Aligned::default());
+        let (mut wide_keys, mut wide_values) = (Aligned::default(), Aligned::default());
         let end = seen[seen.len() - 1].min(self.start + STRETCH);
-        // A single panel reads keys and values only once.
+        // A single panel reads keys and values only once, so it widens them itself.
         let is_read_once = seen.len() <= most && width == size;
         for first in (self.start..end).step_by(BLOCK) {
-            let positions = first..end.min(first + BLOCK);
-            let next = positions.end..end.min(positions.end + BLOCK);
-            let Attention { keys: key_lines, values: value_lines, .. } = self.attention;
-            let (lines, next_keys) = (self.lines(key_lines, &positions), self.lines(key_lines, &next));
-            let (values, next) = (self.lines(value_lines, &positions), self.lines(value_lines, &next));
+            let (Stored { keys, values }, next) = (self.stored(first, end), self.stored(first + BLOCK, end));
+            if is_read_once && T::NUMBERS == 1 {
+                self.add(&Block { unit, size, first, keys, values, next }, &mut partial);
+                continue;
+            }
+            let wide_keys = wide_keys.take(BLOCK * size);
+            unit.run(WidenKeys { panels: keys, size, keys: &mut *wide_keys });
+            let keys = &*wide_keys;
             if is_read_once {
-                let keys = kept.take(BLOCK * size);
-                unit.run(KeepKeys { lines, next: next_keys, keys: &mut *keys });
                 self.add(&Block { unit, size, first, keys, values, next }, &mut partial);
             } else {
-                let (keys, widened, count) = (keys.take(BLOCK * size), widened.take(BLOCK * width), positions.len());
-                unit.run(ReadKeys { lines, next: next_keys, keys: &mut *keys });
-                unit.run(ReadValues { lines: values, values: &mut *widened });
-                let values = HeadLines { data: &*widened, stride: width, count, size: width };
+                let (wide_values, count) = (wide_values.take(BLOCK * width), values.count);
+                unit.run(WidenValues { lines: values, values: &mut *wide_values });
+                let values = HeadLines { data: &*wide_values, stride: width, count, size: width };
                 self.add(&Block { unit, size, first, keys, values, next }, &mut partial);
             }
         }
         partial
+    }
+
+    /// Keys and values of the tile's head in the block from position `first` on, as far as they are before `end`.
+    fn stored(&self, first: usize, end: usize) -> Stored<'_, T> {
+        let positions = first.min(end)..end.min(first + BLOCK);
+        let Attention { queries, keys, values, .. } = self.attention;
+        let (head, size) = (self.tile.head, queries.head_size);
+        Stored { keys: keys.of_head(head, &positions, size), values: values.of_head(head, &positions, size) }
     }
 
     /// Adds a block to all rows that see it.
@@ -96,138 +106,34 @@ impl<T: CacheElement> Stretch<'_, T> {
             }
         }
     }
-
-    /// The lines of the tile's head at `positions`.
-    fn lines<'l>(&self, lines: &Lines<'l, T>, positions: &Range<usize>) -> HeadLines<'l, T> {
-        lines.of_head(self.tile.head, positions, self.attention.head_size)
-    }
 }
 
-/// Keys or values of one head at some positions.
-#[derive(Clone, Copy)]
-pub(crate) struct HeadLines<'a, T> {
-    pub(super) data: &'a [T],
-    /// Distance of one position's elements to the next one's.
-    pub(super) stride: usize,
-    /// Positions.
-    pub(super) count: usize,
-    /// Numbers of a position.
-    pub(super) size: usize,
-}
-
-impl<T: CacheElement> HeadLines<'_, T> {
-    /// The elements of position `index`.
-    #[inline(always)]
-    pub(super) fn line(&self, index: usize) -> &[T] {
-        &self.data[index * self.stride..][..T::count(self.size)]
-    }
-
-    /// Begins to bring position `index` nearer, if there is one.
-    #[inline(always)]
-    pub(super) fn prefetch<V: Lanes>(&self, index: usize) {
-        if index < self.count {
-            V::prefetch(self.line(index));
-        }
-    }
-
-    /// As [`Self::prefetch`], of the two vectors from number `first` on.
-    #[inline(always)]
-    pub(super) fn prefetch_part<V: Lanes>(&self, index: usize, first: usize) {
-        if index < self.count {
-            let line = self.line(index);
-            let end = (first + 2 * V::COUNT).div_ceil(T::NUMBERS).min(line.len());
-            V::prefetch(&line[(first / T::NUMBERS).min(end)..end]);
-        }
-    }
-}
-
-/// Writes keys to `keys` in panels [size, two vectors]; what is missing to a multiple of [`LINES`] repeats the last key,
-/// farther ones are not touched. On the way it has the keys of the next block brought nearer.
-struct ReadKeys<'a, T> {
-    lines: HeadLines<'a, T>,
-    next: HeadLines<'a, T>,
+/// Writes panels of keys to `keys` [panels, size, [`KEY_PANEL`]].
+struct WidenKeys<'a, T> {
+    panels: &'a [T],
+    size: usize,
     keys: &'a mut [f32],
 }
 
-impl<T: CacheElement> Task for ReadKeys<'_, T> {
+impl<T: CacheElement> Task for WidenKeys<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        for_eights::<V, T, f32>(self.lines, self.next, self.keys, interleave::<V, T>);
-    }
-}
-
-/// As [`ReadKeys`], without widening where that can wait: a single panel of queries does it as fast when it reads them.
-struct KeepKeys<'a, T: CacheElement> {
-    lines: HeadLines<'a, T>,
-    next: HeadLines<'a, T>,
-    keys: &'a mut [T::Kept],
-}
-
-impl<T: CacheElement> Task for KeepKeys<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Lanes>(self) {
-        for_eights::<V, T, T::Kept>(self.lines, self.next, self.keys, T::interleave::<V>);
-    }
-}
-
-/// Calls `interleave` with parts of [`LINES`] lines and where the lines begin in their panel.
-#[inline(always)]
-fn for_eights<V: Lanes, T: CacheElement, O>(
-    lines: HeadLines<'_, T>,
-    next: HeadLines<'_, T>,
-    panels: &mut [O],
-    interleave: impl Fn(&[&[T]; LINES], Range<usize>, &mut [O], usize),
-) {
-    let (size, width) = (lines.size, 2 * V::COUNT);
-    let part = size.div_ceil(LINES).next_multiple_of(WIDEST);
-    for first in (0..lines.count).step_by(LINES) {
-        let mut eight: [&[T]; LINES] = [&[]; LINES];
-        for (index, line) in (first..).zip(&mut eight) {
-            *line = lines.line(index.min(lines.count - 1));
-        }
-        let panel = &mut panels[first / width * size * width..][..size * width];
-        for index in 0..LINES {
-            next.prefetch::<V>(first + index);
-            let part = (index * part).min(size)..((index + 1) * part).min(size);
-            interleave(&eight, part, &mut panel[first % width..], width);
-        }
-    }
-}
-
-/// Writes the numbers `part` of each line, number p of line i to `out[p * width + i]`, as float32.
-#[inline(always)]
-pub(super) fn interleave<V: Lanes, T: CacheElement>(
-    lines: &[&[T]; LINES],
-    part: Range<usize>,
-    out: &mut [f32],
-    width: usize,
-) {
-    let whole = part.end - part.len() % V::COUNT;
-    for p in (part.start..whole).step_by(V::COUNT) {
-        let mut vectors = [V::splat(0.0); LINES];
-        for (vector, line) in vectors.iter_mut().zip(lines) {
-            *vector = T::load(line, p);
-        }
-        V::interleave(vectors, &mut out[p * width..], width);
-    }
-    for p in whole..part.end {
-        for (out, line) in out[p * width..].iter_mut().zip(lines) {
-            *out = T::number(line, p);
+        let panels = self.panels.chunks_exact(T::count(self.size) * KEY_PANEL);
+        for (panel, keys) in panels.zip(self.keys.chunks_exact_mut(self.size * KEY_PANEL)) {
+            T::widen_keys::<V>(panel, keys);
         }
     }
 }
 
 /// Writes values to `values`, a row of whole vectors each, filled up with what was there.
-struct ReadValues<'a, T> {
+struct WidenValues<'a, T> {
     lines: HeadLines<'a, T>,
     values: &'a mut [f32],
 }
 
-impl<T: CacheElement> Task for ReadValues<'_, T> {
+impl<T: CacheElement> Task for WidenValues<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -15,12 +15,17 @@ struct Cache<T> {
 }
 
 impl<T: CacheElement> Cache<T> {
+    /// Room for at least `capacity` positions.
     fn new(heads: usize, capacity: usize, head_size: usize, seed: u32) -> Self {
-        let lines = |seed| {
-            let numbers = numbers(heads * capacity * head_size, seed);
-            numbers.chunks(head_size).flat_map(|line| line.chunks(T::NUMBERS)).map(T::of).collect()
-        };
-        Self { keys: lines(seed ^ 11), values: lines(seed ^ 12), heads, capacity, head_size }
+        let capacity = capacity.next_multiple_of(KEY_PANEL);
+        let lines = |seed| numbers(heads * capacity * head_size, seed);
+        let values = lines(seed ^ 12).chunks(head_size).flat_map(|line| line.chunks(T::NUMBERS)).map(T::of).collect();
+        let panel = KEY_PANEL * T::count(head_size);
+        let mut keys = vec![T::of(&[0.0]); heads * capacity * T::count(head_size)];
+        for (position, line) in lines(seed ^ 11).chunks(head_size).enumerate() {
+            T::round_key(line, &mut keys[position / KEY_PANEL * panel..][..panel], position % KEY_PANEL);
+        }
+        Self { keys, values, heads, capacity, head_size }
     }
 
     fn view(&self) -> KeyValues<'_, T> {
@@ -84,7 +89,7 @@ proptest! {
         plain::full(qkv, stride, n, heads, head_size, &mut expected);
         for unit in Unit::available() {
             let mut found = vec![f32::NAN; n * width];
-            full(unit, qkv, stride, n, heads, head_size).run(n, &mut found);
+            Frame::new(qkv, stride, n, heads, head_size).attend(unit, n, &mut found);
             // Queries and keys are large here, and float32 scores with them.
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() <= 2e-3, "{:?}: {} for {}", unit, found, expected);
@@ -140,7 +145,7 @@ fn rows_depend_neither_on_their_neighbours_nor_on_the_threads() {
 #[test]
 fn not_a_number_stays_in_the_rows_that_saw_it() {
     let mut cache = Cache::<f32>::new(1, 100, 16, 3);
-    cache.keys[70 * 16] = f32::NAN;
+    f32::round_key(&[f32::NAN; 16], &mut cache.keys[70 / KEY_PANEL * KEY_PANEL * 16..], 70 % KEY_PANEL);
     let query = queries(100 * 16, 4);
     for unit in Unit::available() {
         let mut out = vec![0.0; query.len()];
@@ -165,6 +170,6 @@ fn large_scores_do_not_overflow() {
 #[test]
 #[should_panic(expected = "positions in a cache for")]
 fn a_cache_without_room_is_refused() {
-    let cache = Cache::<f16>::new(1, 4, 8, 0);
-    attend_causal(&[0.0; 16], 2, 1, &cache.view(), 3, &mut [0.0; 16]);
+    let cache = Cache::<f16>::new(1, KEY_PANEL, 8, 0);
+    attend_causal(&[0.0; 16], 2, 1, &cache.view(), KEY_PANEL - 1, &mut [0.0; 16]);
 }

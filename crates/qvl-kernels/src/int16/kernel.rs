@@ -16,7 +16,7 @@ pub(crate) struct Int16Kernel {
     pub(crate) rows: usize,
     pub(super) round_lines: unsafe fn(attention::HeadLines<'_, f32>, attention::Lane<'_>),
     pub(super) round_values: unsafe fn(attention::HeadLines<'_, f32>, attention::Lane<'_>),
-    pub(super) attend: unsafe fn(&attention::Attention<'_, f32>, &attention::Rounded, attention::Piece<'_>),
+    pub(super) attend: unsafe fn(&attention::Queries<'_>, &attention::Rounded, attention::Piece<'_>),
     pub(super) round_strip: unsafe fn(linear::Strip<'_>),
     pub(super) multiply: unsafe fn(&linear::Job<'_>, linear::Piece<'_>, &mut linear::Panels),
 }
@@ -37,12 +37,12 @@ impl Int16Kernel {
     /// Computes a piece of an attention.
     pub(crate) fn attend(
         &self,
-        attention: &attention::Attention<'_, f32>,
+        queries: &attention::Queries<'_>,
         rounded: &attention::Rounded,
         piece: attention::Piece<'_>,
     ) {
         // SAFETY: as in `round_lines`.
-        unsafe { (self.attend)(attention, rounded, piece) }
+        unsafe { (self.attend)(queries, rounded, piece) }
     }
 
     /// Rounds rows of a product.
@@ -88,13 +88,9 @@ macro_rules! kernel {
         }
 
         #[target_feature(enable = $features)]
-        fn attend(
-            attention: &attention::Attention<'_, f32>,
-            rounded: &attention::Rounded,
-            piece: attention::Piece<'_>,
-        ) {
+        fn attend(queries: &attention::Queries<'_>, rounded: &attention::Rounded, piece: attention::Piece<'_>) {
             // SAFETY: this function's features are the instruction set.
-            unsafe { attention::attend::<$words, $rows>(&KERNEL, attention, rounded, piece) }
+            unsafe { attention::attend::<$words, $rows>(&KERNEL, queries, rounded, piece) }
         }
 
         #[target_feature(enable = $features)]

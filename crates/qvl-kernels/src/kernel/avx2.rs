@@ -59,7 +59,7 @@ pub(super) fn interleave(lines: [&[f32]; LINES], out: &mut [f32], width: usize) 
 /// The transpose of an 8 × 8 block: the halves of fours of rows, then the fours beside each other.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
+fn transpose(r: [__m256; 8]) -> [__m256; 8] {
     let (top, bottom) = (fours(r[0], r[1], r[2], r[3]), fours(r[4], r[5], r[6], r[7]));
     let mut columns = [_mm256_setzero_ps(); 8];
     for i in 0..4 {

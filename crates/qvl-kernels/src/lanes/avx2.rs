@@ -8,12 +8,10 @@ use std::arch::x86_64::{
     _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32,
     _mm256_srai_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps,
 };
-use std::ops::Range;
 
 use half::f16;
 
-use super::{LINES, Lanes, Task};
-use crate::kernel::avx2::transpose;
+use super::{Lanes, Task};
 
 /// Computes `task` with AVX2, FMA and F16C.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -126,18 +124,6 @@ impl Lanes for __m256 {
             let two: __m128 = _mm_max_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
         }
-    }
-
-    #[inline(always)]
-    fn interleave(lines: [Self; LINES], out: &mut [f32], width: usize) {
-        for (p, column) in unsafe { transpose(lines) }.into_iter().enumerate() {
-            column.store(&mut out[p * width..]);
-        }
-    }
-
-    #[inline(always)]
-    fn interleave_f16(lines: &[&[f16]; LINES], part: Range<usize>, out: &mut [f16], width: usize) {
-        unsafe { super::x86::interleave_f16(lines, part, out, width) }
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::f32::consts::LOG2_E;
 
 use super::rounded::{Block, Lane, Rounded};
-use super::{Attention, BLOCK, HeadLines, LARGEST_WEIGHT, Piece};
+use super::{BLOCK, HeadLines, LARGEST_WEIGHT, Piece, Queries};
 use crate::int16::{Int16Kernel, Words, multiply};
 use crate::lanes::{self, Lanes, WIDEST};
 use crate::product::Aligned;
@@ -33,16 +33,16 @@ struct Table<T, const R: usize>([[T; BLOCK]; R]);
 #[inline(always)]
 pub(crate) unsafe fn attend<W: Words, const R: usize>(
     kernel: &Int16Kernel,
-    attention: &Attention<'_, f32>,
+    all: &Queries<'_>,
     rounded: &Rounded,
     piece: Piece<'_>,
 ) {
-    let (size, positions) = (attention.head_size, attention.seen.by(0));
+    let (size, positions) = (all.head_size, all.seen.by(0));
     let (count, pairs, width) = (piece.rows.len().next_multiple_of(R), rounded.pairs, rounded.width);
     let (mut queries, mut scales) = (vec![[0; 2]; count * pairs], vec![0.0; count]);
     let lines = HeadLines {
-        data: &attention.query[piece.first * attention.query_stride + piece.head * size..],
-        stride: attention.query_stride,
+        data: &all.data[piece.first * all.stride + piece.head * size..],
+        stride: all.stride,
         count: piece.rows.len(),
         size,
     };

@@ -1,6 +1,6 @@
 //! Keys and values in int16, in the order in which products read them.
 
-use super::{Attention, BLOCK, HeadLines, LARGEST_VALUE, LARGEST_WEIGHT, largest_key};
+use super::{BLOCK, Frame, HeadLines, LARGEST_VALUE, LARGEST_WEIGHT, largest_key};
 use crate::int16::{Int16Kernel, code, code_pairs};
 use crate::pool::for_each;
 use crate::product::Aligned;
@@ -43,11 +43,11 @@ pub(super) struct Block<'a> {
 }
 
 impl Rounded {
-    /// Rounds the keys and values of `attention`, of so many positions.
-    pub(super) fn new(kernel: &Int16Kernel, attention: &Attention<'_, f32>, positions: usize) -> Self {
-        let size = attention.head_size;
+    /// Rounds the keys and values of a frame of so many positions.
+    pub(super) fn new(kernel: &Int16Kernel, frame: &Frame<'_>, positions: usize) -> Self {
+        let size = frame.queries.head_size;
         let (blocks, pairs, width) = (positions.div_ceil(BLOCK), size.div_ceil(2), size.next_multiple_of(kernel.lanes));
-        let count = attention.heads * blocks;
+        let count = frame.queries.heads * blocks;
         let mut rounded = Self {
             blocks,
             pairs,
@@ -64,9 +64,9 @@ impl Rounded {
         for_each(keys.zip(values).enumerate(), |(index, (keys, values))| {
             let (head, first) = (index / blocks, index % blocks * BLOCK);
             let range = first..positions.min(first + BLOCK);
-            let lines = attention.keys.of_head(head, &range, size);
+            let lines = frame.keys.of_head(head, &range, size);
             kernel.round_lines(lines, Lane { width: 2 * kernel.lanes, codes: keys.0, scales: keys.1 });
-            let lines = attention.values.of_head(head, &range, size);
+            let lines = frame.values.of_head(head, &range, size);
             kernel.round_values(lines, Lane { width, codes: values.0, scales: values.1 });
         });
         rounded

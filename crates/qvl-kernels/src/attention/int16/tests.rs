@@ -1,14 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::attention::{full, plain};
+use crate::attention::{Frame, plain};
 use crate::int16::available;
-use crate::lanes::Unit;
 use crate::pool::ThreadPool;
 use crate::reference::numbers;
 
 /// Rows of queries, keys and values side by side, and numbers between the rows.
-struct Frame {
+struct Rows {
     rows: Vec<f32>,
     n: usize,
     heads: usize,
@@ -16,7 +15,7 @@ struct Frame {
     stride: usize,
 }
 
-impl Frame {
+impl Rows {
     /// Numbers up to `factor`.
     fn new(n: usize, heads: usize, size: usize, spare: usize, factor: f32, seed: u32) -> Self {
         let stride = 3 * heads * size + spare;
@@ -29,9 +28,9 @@ impl Frame {
     }
 
     fn attend(&self, kernel: &Int16Kernel) -> Vec<f32> {
-        let attention = full(Unit::best(), self.parts(), self.stride, self.n, self.heads, self.size);
+        let frame = Frame::new(self.parts(), self.stride, self.n, self.heads, self.size);
         let mut out = vec![-1.0; self.n * self.heads * self.size];
-        run(kernel, &attention, self.n, &mut out);
+        run(kernel, &frame, self.n, &mut out);
         out
     }
 }
@@ -47,7 +46,7 @@ proptest! {
         seed: u32,
     ) {
         let factor = f32::from(factor);
-        let frame = Frame::new(n, heads, size, spare, factor, seed);
+        let frame = Rows::new(n, heads, size, spare, factor, seed);
         let mut expected = vec![f32::NAN; n * heads * size];
         plain::full(frame.parts(), frame.stride, n, heads, size, &mut expected);
         for kernel in available() {
@@ -62,7 +61,7 @@ proptest! {
     #[test]
     fn weights_of_few_bits_are_not_lost_behind_a_large_one(n in 130..400usize, at in 0..130usize, seed: u32) {
         // One position has as much weight as all others together, which alone have less than a bit of it each.
-        let (size, mut frame) = (64, Frame::new(n, 1, 64, 0, 1.0, seed));
+        let (size, mut frame) = (64, Rows::new(n, 1, 64, 0, 1.0, seed));
         for (position, row) in frame.rows.chunks_mut(3 * size).enumerate() {
             row[..2 * size].fill(0.0);
             row[0] = 1.0;
@@ -80,7 +79,7 @@ proptest! {
 
 #[test]
 fn rows_do_not_depend_on_the_threads() {
-    let frame = Frame::new(700, 3, 72, 5, 3.0, 9);
+    let frame = Rows::new(700, 3, 72, 5, 3.0, 9);
     for kernel in available() {
         let with = |threads| ThreadPool::new(threads).unwrap().install(|| frame.attend(kernel));
         let alone = with(1);
@@ -99,7 +98,7 @@ fn not_a_number_stays_where_it_is_seen() {
         for bad in [f32::NAN, f32::INFINITY] {
             // Head 1 of position 70.
             for (part, sees) in [(0, "the row"), (1, "the head"), (2, "the column")] {
-                let mut frame = Frame::new(n, heads, size, 0, 1.0, 4);
+                let mut frame = Rows::new(n, heads, size, 0, 1.0, 4);
                 frame.rows[70 * frame.stride + part * width + size + 3] = bad;
                 for (index, x) in frame.attend(kernel).iter().enumerate() {
                     let (row, column) = (index / width, index % width);
