@@ -122,8 +122,8 @@ class BatchedModel:
         if seen is not None:
             x = x.index_copy(1, batch.media, seen.merged.reshape(count, -1, x.shape[-1]).to(x.dtype))
         cos, sin = self.text.rotary_emb(x, positions(batch))
-        mask = own_mask(batch.question)
         sizes = (self.text.config.num_attention_heads, self.text.config.num_key_value_heads)
+        mask = own_mask(batch.question, len(batch.prefix)).to(self.precision).repeat_interleave(sizes[0], dim=0)
         for number, layer in enumerate(self.text.layers):
             x = self.text_layer(
                 x, list(layer.parameters()), cos[:, :, None], sin[:, :, None], mask, sizes, self.precision
@@ -157,33 +157,18 @@ def positions(batch: Batch) -> Tensor:
     return torch.cat([prefix, (start + batch.offset).expand(3, -1, -1)], dim=2)
 
 
-def own_mask(question: Tensor) -> Tensor:
-    """[B, 1, Q, Q]: minus infinity where the key is later or of another question."""
-    same = question[:, :, None] == question[:, None, :]
-    mask = torch.where(same, 0.0, -torch.inf) + later(question.shape[1], question.device)
-    return mask[:, None]
+def own_mask(question: Tensor, prefix: int) -> Tensor:
+    """[B, S, S]: minus infinity where the key is later, or of another question; `prefix` tokens come before the questions."""
+    of = F.pad(question, (prefix, 0), value=-1)
+    foreign = (of[:, :, None] != of[:, None, :]) & (torch.arange(of.shape[1], device=of.device) >= prefix)
+    return later(of.shape[1], of.device).masked_fill(foreign, -torch.inf)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention without a mask over [..., length, width]; the scores in float32."""
-    scores = (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
-    return scores.softmax(-1).to(value.dtype) @ value
-
-
-def attend_questions(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """Causal attention over [B, heads, S, width], whose last Q tokens are questions; `mask` [B, 1, Q, Q] is for these."""
-    prefix = query.shape[2] - mask.shape[2]
-    (q0, q1), (k0, k1), (v0, v1) = ((t[:, :, :prefix], t[:, :, prefix:]) for t in (query, key, value))
-    scale = query.shape[-1] ** -0.5
-    first = (q0 @ k0.transpose(-1, -2)).float() * scale + later(prefix, query.device)
-    first = first.softmax(-1).to(v0.dtype) @ v0
-    media = (q1 @ k0.transpose(-1, -2)).float() * scale
-    own = (q1 @ k1.transpose(-1, -2)).float() * scale + mask
-    most = torch.maximum(media.amax(-1, keepdim=True), own.amax(-1, keepdim=True)).detach()
-    media, own = (media - most).exp(), (own - most).exp()
-    total = media.sum(-1, keepdim=True) + own.sum(-1, keepdim=True)
-    rest = media.to(v0.dtype) @ v0 + own.to(v0.dtype) @ v1
-    return torch.cat([first, (rest / total).to(v0.dtype)], dim=2)
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention over [B, heads, length, width] of scaled queries; `mask` [B * heads, length, length] is added to the scores."""
+    q, k, v = (t.flatten(0, 1) for t in (query, key, value))
+    scores = q @ k.mT if mask is None else torch.baddbmm(mask, q, k.mT)
+    return (scores.softmax(-1) @ v).unflatten(0, query.shape[:2])
 
 
 def later(length: int, device: torch.device) -> Tensor:
@@ -216,7 +201,8 @@ def vision_block(
     count, length, width = x.shape
     h = linear(F.layer_norm(x, (width,), norm1, bias1, 1e-6), qkv, qkv_bias, precision)
     q, k, v = h.reshape(count, length, 3, heads, width // heads).unbind(2)
-    q, k = (rotate(t.float(), cos, sin).to(precision) for t in (q, k))
+    q, k = rotate(q.float(), cos, sin) * q.shape[-1] ** -0.5, rotate(k.float(), cos, sin)
+    q, k = q.to(precision), k.to(precision)
     h = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
     x = x + linear(h.transpose(1, 2).reshape(count, length, width), out, out_bias, precision)
     h = linear(F.layer_norm(x, (width,), norm2, bias2, 1e-6), up, up_bias, precision)
@@ -246,18 +232,19 @@ def text_layer(
 ) -> Tensor:
     """One layer of the decoder over x [B, S, H]; parameters in transformers' order; cos and sin [B, S, 1, head].
 
-    `mask` is that of `own_mask`; `sizes`: heads of the queries, heads of the keys.
+    `mask` is that of `own_mask` for each head; `sizes`: heads of the queries, heads of the keys.
     """
     query, key, value, out, query_norm, key_norm, gate, up, down, norm1, norm2 = parameters
     heads, groups = sizes
     count, length, _ = x.shape
     h = rms(x, norm1).to(precision)
     split = lambda t, n: t.reshape(count, length, n, -1)
-    q = rotate(rms(split(linear(h, query, None, precision), heads), query_norm), cos, sin).to(precision)
+    q = rotate(rms(split(linear(h, query, None, precision), heads), query_norm), cos, sin)
+    q = (q * q.shape[-1] ** -0.5).to(precision)
     k = rotate(rms(split(linear(h, key, None, precision), groups), key_norm), cos, sin).to(precision)
     v = split(linear(h, value, None, precision), groups)
     q, k, v = (t.repeat_interleave(heads // t.shape[2], dim=2).transpose(1, 2) for t in (q, k, v))
-    h = attend_questions(q, k, v, mask)
+    h = attend(q, k, v, mask)
     x = x + linear(h.transpose(1, 2).reshape(count, length, -1), out, None, precision)
     h = rms(x, norm2).to(precision)
     h = F.silu(linear(h, gate, None, precision)) * linear(h, up, None, precision)
