@@ -23,16 +23,16 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
+        shapes = defaultdict(list)
         for group in self.param_groups:
-            shapes = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    shapes[parameter.shape].append(parameter)
-            for (rows, columns), parameters in shapes.items():
-                updates = orthogonal(torch.stack([self.momentum(p) for p in parameters]))
-                scale = max(1, rows / columns) ** 0.5
-                for parameter, update in zip(parameters, updates):
-                    parameter.add_(update, alpha=-group["lr"] * scale)
+                    shapes[parameter.shape].append((parameter, group["lr"]))
+        for (rows, columns), chosen in shapes.items():
+            updates = orthogonal(torch.stack([self.momentum(parameter) for parameter, _ in chosen]))
+            scale = max(1, rows / columns) ** 0.5
+            for (parameter, lr), update in zip(chosen, updates):
+                parameter.add_(update, alpha=-lr * scale)
 
     def momentum(self, parameter: nn.Parameter) -> Tensor:
         """The gradient looked ahead along its momentum."""
