@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::{ImageError, Rgb8};
 
@@ -29,16 +30,18 @@ pub fn resize(picture: &Rgb8, height: usize, width: usize) -> Result<Cow<'_, Rgb
 }
 
 /// One resize along one axis: the other side stays as it is.
+///
+/// The kind of pixel is a type here: with one that is found out as it runs, the filters of all kinds are compiled.
 fn pass(resizer: &mut Resizer, picture: &Rgb8, height: usize, width: usize) -> Result<Rgb8, ImageError> {
-    let too_large =
-        |_| ImageError::BadLayout { width: picture.width, height: picture.height, bytes: picture.data.len() };
-    let side = |n: usize| u32::try_from(n).map_err(too_large);
-    let source =
-        ImageRef::new(side(picture.width)?, side(picture.height)?, &picture.data, PixelType::U8x3).map_err(|_| {
-            ImageError::BadLayout { width: picture.width, height: picture.height, bytes: picture.data.len() }
-        })?;
-    let mut target = Image::new(side(width)?, side(height)?, PixelType::U8x3);
+    let bad_layout =
+        || ImageError::BadLayout { width: picture.width, height: picture.height, bytes: picture.data.len() };
+    let side = |n: usize| u32::try_from(n).map_err(|_| bad_layout());
+    let source = TypedImageRef::<U8x3>::from_buffer(side(picture.width)?, side(picture.height)?, &picture.data)
+        .map_err(|_| bad_layout())?;
+    let mut data = vec![0; 3 * width * height];
+    let mut target =
+        TypedImage::<U8x3>::from_buffer(side(width)?, side(height)?, &mut data).map_err(|_| bad_layout())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    resizer.resize(&source, &mut target, &options).map_err(|_| ImageError::NoPixels { width, height })?;
-    Rgb8::new(width, height, target.into_vec())
+    resizer.resize_typed(&source, &mut target, &options).map_err(|_| ImageError::NoPixels { width, height })?;
+    Rgb8::new(width, height, data)
 }
