@@ -75,7 +75,7 @@ class Hidden:
 
 
 class BatchedModel:
-    """Runs a `Qwen3VLForConditionalGeneration`'s parameters; products in `precision`, everything between in float32."""
+    """Runs a `Qwen3VLForConditionalGeneration`'s parameters; products and attention's scores in `precision`, all else in float32."""
 
     def __init__(self, model: Qwen3VLForConditionalGeneration, precision: torch.dtype, compiled: bool):
         self.model = model

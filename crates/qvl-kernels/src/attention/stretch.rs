@@ -60,7 +60,8 @@ impl<T: CacheElement> Stretch<'_, T> {
         let mut partial = Partial::new(seen.len(), width);
         let (mut wide_keys, mut wide_values) = (Aligned::default(), Aligned::default());
         let end = seen[seen.len() - 1].min(self.start + STRETCH);
-        // A single panel reads keys and values only once, so it widens them itself.
+        // A single panel reads keys and values only once, so it widens them itself, but for keys in blocks: those have scales
+        // of their own in each lane.
         let is_read_once = seen.len() <= most && width == size;
         for first in (self.start..end).step_by(BLOCK) {
             let (Stored { keys, values }, next) = (self.stored(first, end), self.stored(first + BLOCK, end));
