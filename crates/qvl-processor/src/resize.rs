@@ -38,9 +38,11 @@ fn pass(resizer: &mut Resizer, picture: &Rgb8, height: usize, width: usize) -> R
     let side = |n: usize| u32::try_from(n).map_err(|_| bad_layout());
     let source = TypedImageRef::<U8x3>::from_buffer(side(picture.width)?, side(picture.height)?, &picture.data)
         .map_err(|_| bad_layout())?;
+    // Before any memory is taken: a side that no picture can have is an error, not an allocation.
+    let (target_width, target_height) = (side(width)?, side(height)?);
     let mut data = vec![0; 3 * width * height];
     let mut target =
-        TypedImage::<U8x3>::from_buffer(side(width)?, side(height)?, &mut data).map_err(|_| bad_layout())?;
+        TypedImage::<U8x3>::from_buffer(target_width, target_height, &mut data).map_err(|_| bad_layout())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     resizer.resize_typed(&source, &mut target, &options).map_err(|_| ImageError::NoPixels { width, height })?;
     Rgb8::new(width, height, data)

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure is what a test is for")]
 
 use proptest::prelude::*;
-use qvl_processor::{PixelBudget, Rgb8, resize, smart_resize, smart_resize_video};
+use qvl_processor::{ImageError, PixelBudget, Rgb8, resize, smart_resize, smart_resize_video};
 
 /// The Catmull-Rom kernel (a = −0.5).
 fn cubic(x: f64) -> f64 {
@@ -170,5 +170,13 @@ proptest! {
         } else {
             prop_assert!(height.max(width) > 100 * height.min(width));
         }
+    }
+}
+
+#[test]
+fn a_side_that_no_picture_can_have_is_refused() {
+    let picture = Rgb8::new(1, 1, vec![0; 3]).unwrap();
+    for (height, width) in [(1, usize::MAX), (usize::MAX, 1)] {
+        assert!(matches!(resize(&picture, height, width), Err(ImageError::BadLayout { .. })));
     }
 }
