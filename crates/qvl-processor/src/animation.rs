@@ -3,12 +3,12 @@
 use std::io::Cursor;
 
 use image::codecs::gif::GifDecoder;
-use image::codecs::webp::WebPDecoder;
-use image::{AnimationDecoder, ImageDecoder};
+use image::{AnimationDecoder, ImageDecoder, RgbaImage};
 
 use crate::decode::{decoder_error, over_white};
 use crate::format::Format;
-use crate::{ImageError, ImageLimits, Rgb8, VideoMeta, webp};
+use crate::webp::Animation;
+use crate::{ImageError, ImageLimits, Rgb8, VideoMeta};
 
 /// Delays up to this are shown as [`USUAL_DELAY_MS`], as browsers do: such files were made for old, slow viewers.
 const SHORTEST_DELAY_MS: f64 = 10.0;
@@ -39,16 +39,20 @@ pub fn decode_frames(bytes: &[u8], limits: &ImageLimits) -> Result<Vec<Frame>, I
         Format::Gif => {
             let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(wrap)?;
             prepare(&mut decoder, format, limits)?;
-            collect(decoder, format, limits)
+            let mut frames = decoder.into_frames();
+            collect(format, limits, || {
+                let Some(frame) = frames.next().transpose().map_err(wrap)? else { return Ok(None) };
+                let (numerator, denominator) = frame.delay().numer_denom_ms();
+                let delay_ms = f64::from(numerator) / f64::from(denominator.max(1));
+                Ok(Some((frame.into_buffer(), delay_ms)))
+            })
         }
         Format::WebP => {
-            webp::check_chunks(bytes)?;
-            let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(wrap)?;
-            if !decoder.has_animation() {
-                return Err(not_animated);
-            }
-            prepare(&mut decoder, format, limits)?;
-            collect(decoder, format, limits)
+            let mut animation = Animation::find(bytes, limits)?.ok_or(not_animated)?;
+            collect(format, limits, || {
+                let shown = animation.next(limits)?;
+                Ok(shown.map(|shown| (shown.picture, f64::from(shown.delay_ms))))
+            })
         }
         _ => Err(not_animated),
     }
@@ -74,16 +78,16 @@ fn prepare(decoder: &mut impl ImageDecoder, format: Format, limits: &ImageLimits
     decoder.set_limits(limits.for_decoder(needed)).map_err(|error| decoder_error(format, limits, error))
 }
 
-fn collect<'a>(
-    decoder: impl AnimationDecoder<'a>,
+/// All frames that `next` gives, each with its delay in milliseconds, within the limits.
+fn collect(
     format: Format,
     limits: &ImageLimits,
+    mut next: impl FnMut() -> Result<Option<(RgbaImage, f64)>, ImageError>,
 ) -> Result<Vec<Frame>, ImageError> {
     let mut frames = Vec::new();
     let mut pixels = 0_u64;
-    for frame in decoder.into_frames() {
-        let frame = frame.map_err(|error| decoder_error(format, limits, error))?;
-        let (width, height) = frame.buffer().dimensions();
+    while let Some((frame, delay_ms)) = next()? {
+        let (width, height) = frame.dimensions();
         pixels = pixels.saturating_add(u64::from(width) * u64::from(height));
         if frames.len() == limits.max_frames {
             return Err(ImageError::TooManyFrames { limit: limits.max_frames });
@@ -91,11 +95,8 @@ fn collect<'a>(
         if pixels > limits.max_animation_pixels {
             return Err(ImageError::AnimationTooLarge { limit: limits.max_animation_pixels });
         }
-        let (numerator, denominator) = frame.delay().numer_denom_ms();
-        let delay_ms = shown_for(f64::from(numerator) / f64::from(denominator.max(1)));
-        let data = over_white(frame.buffer());
-        let image = Rgb8::new(width as usize, height as usize, data)?;
-        frames.push(Frame { image, delay_ms });
+        let image = Rgb8::new(width as usize, height as usize, over_white(&frame))?;
+        frames.push(Frame { image, delay_ms: shown_for(delay_ms) });
     }
     if frames.is_empty() {
         return Err(ImageError::Damaged { format: format.name(), source: "the animation has no frames".into() });

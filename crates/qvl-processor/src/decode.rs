@@ -6,7 +6,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use crate::format::Format;
-use crate::{ImageError, Rgb8, jpeg, webp};
+use crate::webp::Animation;
+use crate::{ImageError, Rgb8, jpeg};
 
 /// What a decoder may take beside the pixels: rows, tables, colour profiles, comments.
 const DECODER_WORK_BYTES: u64 = 32 << 20;
@@ -81,10 +82,10 @@ pub fn decode_image(bytes: &[u8], limits: &ImageLimits) -> Result<Rgb8, ImageErr
     let (mut picture, orientation) = match Format::sniff(bytes)? {
         Format::Jpeg => jpeg::decode(bytes, limits)?,
         Format::Png => decode_with_image(bytes, ImageFormat::Png, Format::Png, limits)?,
-        Format::WebP => {
-            webp::check_chunks(bytes)?;
-            decode_with_image(bytes, ImageFormat::WebP, Format::WebP, limits)?
-        }
+        Format::WebP => match Animation::find(bytes, limits)? {
+            Some(animation) => animation.into_still(limits)?,
+            None => decode_with_image(bytes, ImageFormat::WebP, Format::WebP, limits)?,
+        },
         Format::Gif => decode_with_image(bytes, ImageFormat::Gif, Format::Gif, limits)?,
         Format::Bmp => decode_with_image(bytes, ImageFormat::Bmp, Format::Bmp, limits)?,
         Format::Tiff => decode_with_image(bytes, ImageFormat::Tiff, Format::Tiff, limits)?,

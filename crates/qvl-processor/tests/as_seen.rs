@@ -224,3 +224,66 @@ fn an_animated_webp_is_a_video() {
     let still = encode(RgbaImage::new(2, 2), ImageFormat::WebP);
     assert!(decode_frames(&still, &ImageLimits::default()).is_err());
 }
+
+/// 24 x 18 pixels, transparent, with three lossy frames of 8 x 11: a rectangle moves from x = 0 to 4 to 8, and each frame is
+/// cleared before the next. Its upper part is opaque, its lower one, from y = 10 on, is not. Written by Pillow 13.
+const MOVING: &[u8] = include_bytes!("support/moving.webp");
+
+#[test]
+fn frames_of_an_animated_webp_are_cleared() {
+    let frames = decode_frames(MOVING, &ImageLimits::default()).unwrap();
+    assert_eq!(frames.len(), 3);
+    for (index, frame) in frames.iter().enumerate() {
+        let pixel = |x: usize, y: usize| &frame.image.data[3 * (24 * y + x)..][..3];
+        for place in 0..3 {
+            let (upper, lower) = (pixel(4 * place + 2, 6), pixel(4 * place + 2, 11));
+            // A frame is eight pixels wide, the next one begins after four.
+            let is_seen = place == index || place == index + 1;
+            assert_eq!(upper[0] < 240, is_seen, "frame {index}, place {place}: {upper:?}");
+            assert_eq!(lower[0] < 200, is_seen, "frame {index}, place {place}: {lower:?}");
+        }
+    }
+    // What Pillow shows of the first one, on white.
+    for (y, wanted) in [(6, [199, 0, 94]), (11, [136, 129, 171])] {
+        let found = &frames[0].image.data[3 * (24 * y + 2)..][..3];
+        assert!(found.iter().zip(wanted).all(|(&found, wanted)| found.abs_diff(wanted) <= 2), "{found:?}");
+    }
+    assert_eq!(decode(MOVING), frames[0].image);
+}
+
+#[test]
+fn opaque_frames_are_cleared_too() {
+    let frame = |x: u32, colour: [u8; 4]| {
+        let still = encode(RgbaImage::from_pixel(4, 4, Rgba(colour)), ImageFormat::WebP);
+        let place = [three_bytes(x / 2), [0; 3]].concat();
+        let sides = [three_bytes(3), three_bytes(3)].concat();
+        riff(b"ANMF", &[&place, &sides[..], &three_bytes(100), &[0b01], &still[12..]].concat())
+    };
+    let (red, half_blue) = ([200, 0, 0, 255], [0, 0, 200, 128]);
+    let file =
+        webp(&[vp8x(0b10, 8, 4), riff(b"ANIM", &[0; 6]), frame(0, red), frame(4, half_blue), frame(0, half_blue)]);
+    let frames = decode_frames(&file, &ImageLimits::default()).unwrap();
+    let row = |index: usize| -> Vec<&[u8]> { [0, 5].map(|x| &frames[index].image.data[3 * x..][..3]).to_vec() };
+    let (white, pale) = (&[255, 255, 255][..], &[127, 127, 227][..]);
+    assert_eq!([row(0), row(1), row(2)], [[&red[..3], white], [white, pale], [pale, white]]);
+}
+
+#[test]
+fn a_frame_whose_picture_has_another_size_is_refused() {
+    let start_code = MOVING.windows(3).position(|bytes| bytes == [0x9d, 0x01, 0x2a]).unwrap();
+    for (width, height) in [(64_u16, 64_u16), (8, 64), (64, 11), (1, 1), (0, 0)] {
+        let mut bytes = MOVING.to_vec();
+        bytes[start_code + 3..][..2].copy_from_slice(&width.to_le_bytes());
+        bytes[start_code + 5..][..2].copy_from_slice(&height.to_le_bytes());
+        assert!(decode_frames(&bytes, &ImageLimits::default()).is_err(), "{width} x {height}");
+        assert!(decode_image(&bytes, &ImageLimits::default()).is_err(), "{width} x {height}");
+    }
+}
+
+#[test]
+fn what_lies_behind_a_webp_is_passed_over() {
+    let plain = encode(RgbaImage::from_pixel(8, 4, Rgba([9, 8, 7, 255])), ImageFormat::WebP);
+    for file in [plain, MOVING.to_vec()] {
+        assert_eq!(decode(&[&file[..], b"some text that a careless program left"].concat()), decode(&file));
+    }
+}

@@ -84,6 +84,7 @@ fn damaged_bytes_never_panic() {
         encode(24, 18, ImageFormat::Png),
         encode(24, 18, ImageFormat::Gif),
         encode(24, 18, ImageFormat::WebP),
+        include_bytes!("support/moving.webp").to_vec(),
         encode(24, 18, ImageFormat::Bmp),
         encode(24, 18, ImageFormat::Tiff),
     ];
