@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::header::HeaderError;
+use crate::limited::ReadError;
 
 /// Problems shown in full; of the rest only the number is told.
 const SHOWN: usize = 50;
@@ -28,6 +29,9 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The index cannot be read, or is far larger than one.
+    #[error(transparent)]
+    IndexFile(#[from] ReadError),
     /// There is nothing to read at the path.
     #[error("{} is not a checkpoint: {reason}", path.display())]
     NotACheckpoint {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::error::CheckpointError;
+use crate::limited::read_text_limited;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -94,12 +95,7 @@ fn read_index(
     path: &Path,
     wrong: &impl Fn(String) -> CheckpointError,
 ) -> Result<BTreeMap<String, String>, CheckpointError> {
-    let failed = |source| CheckpointError::Read { path: path.to_owned(), source };
-    let bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_INDEX_BYTES {
-        return Err(wrong(format!("{bytes} bytes are far more than an index has")));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = read_text_limited(path, MAX_INDEX_BYTES)?;
     let index: Index = serde_json::from_str(&text).map_err(|error| wrong(format!("not a valid index: {error}")))?;
     Ok(index.weight_map.0)
 }

@@ -144,7 +144,7 @@ pub enum ImageError {
     BadVideo(String),
     /// A configuration file cannot be read.
     #[error(transparent)]
-    ReadConfig(#[from] crate::ReadError),
+    ReadConfig(#[from] qvl_checkpoint::ReadError),
     /// A configuration file is not valid JSON, or a value has the wrong type.
     #[error("{path}: {source}")]
     ParseConfig {

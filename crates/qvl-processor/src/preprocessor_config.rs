@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use qvl_checkpoint::read_limited;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::patches::PatchShape;
-use crate::read::read_limited;
 use crate::{ImageError, PixelBudget};
 
 /// No configuration is longer than this, bytes.

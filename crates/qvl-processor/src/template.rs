@@ -3,10 +3,10 @@
 mod python_json;
 mod strftime;
 
-use crate::read::{ReadError, read_limited};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value, context};
+use qvl_checkpoint::{ReadError, read_limited};
 use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;

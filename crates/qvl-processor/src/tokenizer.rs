@@ -7,8 +7,8 @@ mod bytes;
 mod file;
 mod split;
 
-use crate::read::{ReadError, read_limited};
 use file::TokenizerFile;
+use qvl_checkpoint::{ReadError, read_limited};
 use regex::Regex;
 use split::Splitter;
 use std::borrow::Cow;

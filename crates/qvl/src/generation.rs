@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use qvl_checkpoint::{ReadError, read_text_limited};
 use serde::Deserialize;
 
 use crate::sampler::Sampling;
@@ -50,22 +51,9 @@ impl Default for GenerationConfig {
 /// A generation setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationConfigError {
-    /// The file could not be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is far larger than such a file ever is.
-    #[error("{path} has {bytes} bytes; a generation config has at most {MAX_FILE_BYTES}")]
-    TooLarge {
-        /// The file.
-        path: String,
-        /// Its size.
-        bytes: u64,
-    },
+    /// The file cannot be read, or is far larger than such a file ever is.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The text is not a generation config.
     #[error("not a generation config: {0}")]
     Json(#[from] serde_json::Error),
@@ -91,16 +79,10 @@ impl GenerationConfig {
     /// If the file is there but cannot be read, is not JSON of the right form, or holds a value out of range.
     pub fn read(directory: &Path) -> Result<Self, GenerationConfigError> {
         let path = directory.join(GENERATION_CONFIG);
-        let read_error = |source| GenerationConfigError::Read { path: path.display().to_string(), source };
-        let bytes = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(read_error(error)),
-            Ok(metadata) => metadata.len(),
-        };
-        if bytes > MAX_FILE_BYTES {
-            return Err(GenerationConfigError::TooLarge { path: path.display().to_string(), bytes });
+        match read_text_limited(&path, MAX_FILE_BYTES) {
+            Err(error) if error.is_not_found() => Ok(Self::default()),
+            text => Self::from_json(&text?),
         }
-        Self::from_json(&std::fs::read_to_string(&path).map_err(read_error)?)
     }
 
     /// Reads the text of a `generation_config.json`.

@@ -1,27 +1,15 @@
 //! What can be wrong with a configuration.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+
+use crate::limited::ReadError;
 
 /// Why a `config.json` was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is too large to be a configuration.
-    #[error("{} has {bytes} bytes, far more than a config.json; is it the right file?", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
+    /// The file cannot be read, or is too large to be a configuration.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The text is not JSON.
     #[error("config.json is not valid JSON: {0}")]
     Syntax(serde_json::Error),

@@ -17,6 +17,8 @@ pub use rope::{RopeConfig, YarnConfig};
 
 use std::path::Path;
 
+use crate::limited::read_text_limited;
+
 /// Largest `config.json` that is read, in bytes; real ones have under 2 KiB.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -73,14 +75,9 @@ impl Config {
     /// Reads and checks a `config.json` file.
     ///
     /// # Errors
-    /// The file cannot be read or is larger than 4 MiB, and everything [`Config::from_json`] refuses.
+    /// The file cannot be read, is no regular file or is larger than 4 MiB, and everything [`Config::from_json`] refuses.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(failed)?.len();
-        if bytes > MAX_FILE_BYTES {
-            return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
-        }
-        Self::from_json(&std::fs::read_to_string(path).map_err(failed)?)
+        Self::from_json(&read_text_limited(path, MAX_FILE_BYTES)?)
     }
 
     /// The configuration as `config.json` in the Hub's dialect; reading it back gives the same [`Config`].
