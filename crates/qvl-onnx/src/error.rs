@@ -50,6 +50,12 @@ pub enum OnnxError {
         /// What is wrong.
         reason: String,
     },
+    /// There are tensors where no graph of qvl has any; a runtime would read the files that they name.
+    #[error("it has tensors in {place}, where qvl puts none")]
+    Misplaced {
+        /// Where they are.
+        place: &'static str,
+    },
     /// A tensor's entry for external data is wrong.
     #[error("external tensor `{tensor}` {reason}")]
     ExternalData {

@@ -21,6 +21,7 @@
 
 mod builder;
 mod error;
+mod misplaced;
 mod ops;
 mod packed;
 pub mod proto;
@@ -30,6 +31,7 @@ mod write;
 
 pub use builder::{GraphBuilder, Model};
 pub use error::OnnxError;
+pub use misplaced::check_places_of_tensors;
 pub use ops::attention::{GroupQueryAttention, GroupQueryOutputs};
 pub use ops::experts::MixtureOfExperts;
 pub use ops::quantized::{MatMulNBits, QuantizedExperts, QuantizedTable};

@@ -263,7 +263,13 @@ impl TensorProto {
     /// If the entry is malformed, or its length is not that of the shape and the type.
     pub fn external(&self) -> Result<ExternalTensor, OnnxError> {
         let malformed = |reason: &str| OnnxError::ExternalData { tensor: self.name.clone(), reason: reason.to_owned() };
-        let entry = |key: &str| self.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+        let entries = &self.external_data;
+        // Of two, one reader takes the first and another the last.
+        if entries.iter().enumerate().any(|(index, entry)| entries[..index].iter().any(|other| other.key == entry.key))
+        {
+            return Err(malformed("says something twice"));
+        }
+        let entry = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value.as_str());
         let number =
             |key: &str| entry(key).unwrap_or("0").parse::<u64>().map_err(|_| malformed("has a malformed number"));
         let location = entry("location").ok_or_else(|| malformed("names no file"))?.to_owned();

@@ -6,8 +6,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
-use qvl_onnx::proto::ModelProto;
-use qvl_onnx::{ALIGNMENT, DataType, GraphBuilder, OnnxError, PackedFile, StoredTensor, WeightSource, shape};
+use qvl_onnx::proto::{ModelProto, StringStringEntryProto};
+use qvl_onnx::{
+    ALIGNMENT, DataType, GraphBuilder, OnnxError, PackedFile, StoredTensor, WeightSource, check_places_of_tensors,
+    shape,
+};
 
 /// Tensors of float32 whose elements are their own index, or twice that, or three times that …
 struct Counting<'a> {
@@ -133,9 +136,26 @@ fn lengths_that_contradict_the_shape_are_found() {
     assert_eq!(error.to_string(), "external tensor `w` has a length that does not agree with its shape");
 }
 
+#[test]
+fn an_entry_that_is_there_twice_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let onnx = directory.path().join("g.onnx");
+    let finished = AtomicUsize::new(0);
+    let mut g = GraphBuilder::new();
+    g.weight("w", DataType::Float32, &[8], Counting { row: &[8], finished: &finished }).unwrap();
+    g.finish("test").write(&onnx, &directory.path().join("d"), &|_| true).unwrap();
+    let mut model = ModelProto::read(&std::fs::read(&onnx).unwrap()).unwrap();
+    let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+    let location = StringStringEntryProto { key: "location".into(), value: "../../etc/passwd".into() };
+    tensor.external_data.push(location);
+    let error = tensor.external().unwrap_err();
+    assert_eq!(error.to_string(), "external tensor `w` says something twice");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        let _ = check_places_of_tensors(&bytes).map_err(|e| e.to_string());
         if let Ok(model) = ModelProto::read(&bytes) {
             for tensor in model.external_tensors() {
                 let _ = tensor.map_err(|e| e.to_string());

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use qvl_checkpoint::Config;
+use qvl_checkpoint::{Config, read_text_limited};
 
 use crate::graph_file::check_external_data;
 use crate::{FileInfo, Graph, Layout, MANIFEST, Manifest, PackageError};
@@ -11,8 +10,12 @@ use crate::{FileInfo, Graph, Layout, MANIFEST, Manifest, PackageError};
 /// Largest manifest that is read; real ones have a few kilobytes.
 const MANIFEST_LIMIT: u64 = 16 << 20;
 
-/// Largest ONNX file that is read; the graphs of the largest published size have about two megabytes.
-const GRAPH_LIMIT: u64 = 256 << 20;
+/// Largest ONNX file that is read; the graphs of the largest published size have about two megabytes. Read, a file of many
+/// small nodes takes some seventy times its size.
+const GRAPH_LIMIT: u64 = 16 << 20;
+
+/// The file of the model's dimensions.
+const CONFIG: &str = "config.json";
 
 /// A package that was found whole: every file of its manifest is there, plain and of the size that was written.
 #[derive(Debug, Clone)]
@@ -34,7 +37,7 @@ impl PackageDir {
         if !problems.is_empty() {
             return Err(PackageError::Damaged { path, problems });
         }
-        let config_path = path.join("config.json");
+        let config_path = path.join(CONFIG);
         let config = Config::read(&config_path).map_err(|source| PackageError::Config { path: config_path, source })?;
         Ok(Self { path, manifest, config })
     }
@@ -49,7 +52,8 @@ impl PackageDir {
             #[serde(rename = "qvl_version")]
             _program: String,
         }
-        read_text(&path.join(MANIFEST)).is_ok_and(|text| serde_json::from_str::<Versions>(&text).is_ok())
+        read_text_limited(&path.join(MANIFEST), MANIFEST_LIMIT)
+            .is_ok_and(|text| serde_json::from_str::<Versions>(&text).is_ok())
     }
 
     /// Whether `path` looks like a package: it holds a manifest.
@@ -85,7 +89,7 @@ fn read_manifest(package: &Path) -> Result<Manifest, PackageError> {
         return Err(PackageError::NotAPackage { path: package.to_path_buf() });
     }
     let manifest_error = |reason: String| PackageError::Manifest { path: path.clone(), reason };
-    let text = read_text(&path).map_err(|e| PackageError::io(&path, e))?;
+    let text = read_text_limited(&path, MANIFEST_LIMIT)?;
     // The version is read by itself first: a newer format may not parse as this one.
     #[derive(serde::Deserialize)]
     struct Version {
@@ -107,20 +111,14 @@ fn read_manifest(package: &Path) -> Result<Manifest, PackageError> {
         if !manifest.graphs.contains_key(graph.name()) {
             return Err(manifest_error(format!("`graphs` does not describe the {} graph", graph.name())));
         }
-        for name in [graph.file(), graph.data_file()] {
-            if !manifest.files.contains_key(name) {
-                return Err(manifest_error(format!("`files` does not list {name}")));
-            }
+    }
+    let files = Graph::ALL.iter().flat_map(|graph| [graph.file(), graph.data_file()]);
+    for name in files.chain([CONFIG]) {
+        if !manifest.files.contains_key(name) {
+            return Err(manifest_error(format!("`files` does not list {name}")));
         }
     }
     Ok(manifest)
-}
-
-/// The text of a manifest, up to a limit.
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(MANIFEST_LIMIT).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn problems_of(package: &Path, manifest: &Manifest) -> Result<Vec<String>, PackageError> {

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use qvl_checkpoint::ReadError;
+
 /// Why a package could not be opened or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
@@ -11,6 +13,9 @@ pub enum PackageError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The manifest cannot be read, or is far larger than one.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The directory is not a package.
     #[error("{path} is not a qvl package: it has no package.json; make one with `qvl export CHECKPOINT -o DIR`")]
     NotAPackage {

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use qvl_onnx::OnnxError;
 use qvl_onnx::proto::{ExternalTensor, ModelProto};
+use qvl_onnx::{OnnxError, check_places_of_tensors};
 
 use crate::PackageError;
 
@@ -49,8 +49,8 @@ impl Graph {
     }
 }
 
-/// Checks that every external tensor of `graph` lies inside its own data file or, if `shared` names it and the graph
-/// that stores it, is that graph's tensor.
+/// Checks that every external tensor of `graph` is an initializer and lies inside its own data file or, if `shared` names it and
+/// the graph that stores it, is that graph's tensor.
 ///
 /// A runtime would follow a location such as `../../etc/passwd`, so this is checked before one sees the file.
 ///
@@ -86,7 +86,8 @@ fn external_tensors(package: &Path, graph: Graph) -> Result<(Vec<ExternalTensor>
         Ok(model) => model,
         Err(error) => return Ok((Vec::new(), vec![problem(error)])),
     };
-    let (mut tensors, mut problems) = (Vec::new(), Vec::new());
+    let mut tensors = Vec::new();
+    let mut problems: Vec<String> = check_places_of_tensors(&bytes).map_err(problem).err().into_iter().collect();
     for tensor in model.external_tensors() {
         match tensor {
             Ok(tensor) => tensors.push(tensor),

@@ -23,6 +23,7 @@ pub struct Target {
     path: PathBuf,
     parent: PathBuf,
     name: String,
+    overwrite: bool,
 }
 
 impl Target {
@@ -35,23 +36,29 @@ impl Target {
         let not_a_name = || PackageError::io(path, io::Error::other("is not a directory name that can be made"));
         let name = absolute.file_name().and_then(|n| n.to_str()).ok_or_else(not_a_name)?.to_owned();
         let parent = absolute.parent().ok_or_else(not_a_name)?.to_path_buf();
-        match fs::symlink_metadata(&absolute) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(PackageError::io(absolute, e)),
-            Ok(_) if PackageDir::is_own(&absolute) => {
-                if !overwrite {
-                    return Err(PackageError::Exists { path: absolute });
-                }
-            }
-            Ok(found) => {
-                let is_empty =
-                    found.is_dir() && fs::read_dir(&absolute).is_ok_and(|mut entries| entries.next().is_none());
-                if !is_empty {
-                    return Err(PackageError::NotReplaceable { path: absolute });
-                }
-            }
+        let target = Self { path: absolute, parent, name, overwrite };
+        target.check()?;
+        Ok(target)
+    }
+
+    /// Whether nothing is there now that would be lost.
+    fn check(&self) -> Result<(), PackageError> {
+        let path = &self.path;
+        let found = match fs::symlink_metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(PackageError::io(path, e)),
+            Ok(found) => found,
+        };
+        if PackageDir::is_own(path) {
+            return if self.overwrite { Ok(()) } else { Err(PackageError::Exists { path: path.clone() }) };
         }
-        Ok(Self { path: absolute, parent, name })
+        let is_free = found.is_dir()
+            && match fs::read_dir(path) {
+                Ok(mut entries) => entries.next().is_none(),
+                // Another writer took it away just now.
+                Err(e) => e.kind() == io::ErrorKind::NotFound,
+            };
+        if is_free { Ok(()) } else { Err(PackageError::NotReplaceable { path: path.clone() }) }
     }
 }
 
@@ -78,7 +85,11 @@ impl Staging {
         for _ in 0..ATTEMPTS {
             let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
             let directory = target.parent.join(format!("{prefix}{}-{serial}", std::process::id()));
-            fs::create_dir(&directory).map_err(|e| PackageError::io(&directory, e))?;
+            match fs::create_dir(&directory) {
+                // A writer in another container may have the same process number.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made.map_err(|e| PackageError::io(&directory, e))?,
+            }
             let mut staging = Self { target: target.clone(), directory, lock: None };
             if staging.take_lock()? {
                 return Ok(staging);
@@ -107,7 +118,8 @@ impl Staging {
     /// Writes the manifest, makes sure that every file is on the disk, and renames the directory into place.
     ///
     /// # Errors
-    /// If a file cannot be flushed or the directory cannot be renamed; the target is then as it was.
+    /// If a file cannot be flushed, the directory cannot be renamed, or something came to the target meanwhile that would be
+    /// lost; the target is then as it was.
     pub fn publish(mut self, manifest: &Manifest) -> Result<PathBuf, PackageError> {
         let path = self.directory.join(MANIFEST);
         let text = serde_json::to_string_pretty(manifest)
@@ -122,7 +134,7 @@ impl Staging {
         if cfg!(windows) {
             self.lock = None;
         }
-        self.replace_target().map_err(|e| PackageError::io(&self.target.path, e))?;
+        self.replace_target()?;
         self.lock = None;
         let lock_path = self.target.path.join(LOCK);
         match fs::remove_file(&lock_path) {
@@ -133,21 +145,24 @@ impl Staging {
     }
 
     /// Gives the directory the target's name, whatever other writers do to the target meanwhile.
-    fn replace_target(&self) -> io::Result<()> {
+    fn replace_target(&self) -> Result<(), PackageError> {
         let (new, old) = (&self.directory, &self.target.path);
+        let failed = |error| PackageError::io(old, error);
         let mut missing = io::ErrorKind::NotFound.into();
         for _ in 0..ATTEMPTS {
             match fs::rename(new, old) {
                 Err(_) if old.is_dir() => {}
-                done => return done,
+                done => return done.map_err(failed),
             }
+            // An export takes long enough for somebody to have put something there.
+            self.target.check()?;
             match swap(new, old) {
                 // The target went away after it was seen.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => missing = error,
-                done => return done,
+                done => return done.map_err(failed),
             }
         }
-        Err(missing)
+        Err(failed(missing))
     }
 }
 

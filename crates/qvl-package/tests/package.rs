@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use qvl_onnx::proto::{AttributeProto, GraphProto, NodeProto};
 use qvl_onnx::{DataType, GraphBuilder, WeightSource, shape};
 use qvl_package::{FileInfo, Graph, GraphInfo, Layout, Manifest, PackageDir, Precision, SourceInfo, Staging, Target};
 
@@ -23,7 +24,10 @@ const CONFIG: &str = include_str!("../../../reference/tiny/dense-tied/config.jso
 
 /// Writes a package of three graphs that do nothing; `mark` tells one from another.
 fn write_package(path: &Path, overwrite: bool, mark: &str) -> Result<PathBuf, qvl_package::PackageError> {
-    let staging = Staging::create(Target::new(path, overwrite)?)?;
+    fill(Staging::create(Target::new(path, overwrite)?)?, mark)
+}
+
+fn fill(staging: Staging, mark: &str) -> Result<PathBuf, qvl_package::PackageError> {
     fs::write(staging.path().join("config.json"), CONFIG).unwrap();
     for graph in Graph::ALL {
         let mut g = GraphBuilder::new();
@@ -182,6 +186,19 @@ fn weights_outside_the_package_are_refused() {
     assert!(error.contains("text.onnx: w is stored in `../../etc/passwd`, not in text.onnx.data"), "{error}");
 }
 
+#[test]
+fn weights_that_are_no_initializers_are_refused() {
+    let (_directory, path) = package();
+    edit_graph(&path, |model| {
+        let graph = model.graph.as_mut().unwrap();
+        let body = GraphProto { initializer: graph.initializer.clone(), ..GraphProto::default() };
+        let attribute = vec![AttributeProto { g: Some(body), ..AttributeProto::default() }];
+        graph.node.push(NodeProto { attribute, ..NodeProto::default() });
+    });
+    let error = error_of(&path);
+    assert!(error.contains("text.onnx: it has tensors in the graph of a node, where qvl puts none"), "{error}");
+}
+
 /// Moves the text graph's tensor to another place.
 fn move_weight(path: &Path, location: &str, offset: u64) {
     edit_graph(path, |model| {
@@ -232,10 +249,21 @@ fn weights_beyond_the_file_are_refused() {
 fn a_manifest_names_files_inside_only() {
     let (_directory, path) = package();
     let manifest_path = path.join("package.json");
-    let text = fs::read_to_string(&manifest_path).unwrap().replace("\"config.json\"", "\"../config.json\"");
-    fs::write(&manifest_path, text).unwrap();
+    let mut manifest: Manifest = serde_json::from_str(&fs::read_to_string(&manifest_path).unwrap()).unwrap();
+    manifest.files.insert("../config.json".into(), FileInfo { bytes: 1, sha256: None });
+    fs::write(&manifest_path, serde_json::to_string(&manifest).unwrap()).unwrap();
     let error = error_of(&path);
     assert!(error.contains("`../config.json` is not a plain file name"), "{error}");
+}
+
+#[test]
+fn a_manifest_lists_the_configuration() {
+    let (_directory, path) = package();
+    let manifest_path = path.join("package.json");
+    let text = fs::read_to_string(&manifest_path).unwrap().replace("\"config.json\"", "\"notes.json\"");
+    fs::write(&manifest_path, text).unwrap();
+    let error = error_of(&path);
+    assert!(error.contains("`files` does not list config.json"), "{error}");
 }
 
 #[test]
@@ -268,6 +296,45 @@ fn nothing_else_is_ever_replaced() {
     let error = write_package(&other, true, "over photos").unwrap_err().to_string();
     assert!(error.contains("is not a qvl package; choose another directory"), "{error}");
     assert_eq!(entries(&other), ["cat.jpg"]);
+}
+
+#[test]
+fn what_came_to_the_target_meanwhile_is_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("package");
+    for overwrite in [false, true] {
+        let staging = Staging::create(Target::new(&path, overwrite).unwrap()).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("thesis.txt"), "all of it").unwrap();
+        let error = fill(staging, "over a thesis").unwrap_err().to_string();
+        assert!(error.contains("is not a qvl package; choose another directory"), "{error}");
+        assert_eq!(entries(&path), ["thesis.txt"]);
+        fs::remove_dir_all(&path).unwrap();
+    }
+    let staging = Staging::create(Target::new(&path, false).unwrap()).unwrap();
+    write_package(&path, false, "the quicker one").unwrap();
+    let error = fill(staging, "the slower one").unwrap_err().to_string();
+    assert!(error.ends_with("already holds a package; give --force to replace it"), "{error}");
+    assert_eq!(PackageDir::open(&path).unwrap().manifest().source.name, "the quicker one");
+    assert_eq!(entries(directory.path()), ["package"]);
+}
+
+#[test]
+fn names_that_writers_elsewhere_took_are_passed_over() {
+    let (_directory, path) = package();
+    let first = Staging::create(Target::new(&path, true).unwrap()).unwrap();
+    let (prefix, serial) = first.path().to_str().unwrap().rsplit_once('-').unwrap();
+    let serial: u64 = serial.parse().unwrap();
+    let taken: Vec<_> = (1..8).map(|more| format!("{prefix}-{}", serial + more)).collect();
+    let lock = |directory: &String| {
+        fs::create_dir(directory).unwrap();
+        let lock = fs::File::create(Path::new(directory).join(".lock")).unwrap();
+        lock.lock().unwrap();
+        lock
+    };
+    let _locks: Vec<_> = taken.iter().map(lock).collect();
+    write_package(&path, true, "second").unwrap();
+    assert!(taken.iter().all(|directory| Path::new(directory).is_dir()));
 }
 
 #[test]
