@@ -48,7 +48,12 @@ impl Generation<'_> {
         let logits = pass.complete(engine, vision, sequence, self.prefill_chunk, cancel)?;
         let mut timings = pass.timings;
         let mut show = |text: &str| if text.is_empty() { ControlFlow::Continue(()) } else { on_text(text) };
-        let mut on_step = |step: Step| show(&step.text);
+        let mut broke_off = false;
+        let mut on_step = |step: Step| {
+            let flow = show(&step.text);
+            broke_off |= flow.is_break();
+            flow
+        };
         timed(&mut timings.decode, || {
             let Some(logits) = logits else { return Ok(()) };
             answer.take(tokenizer, logits.last(), &mut on_step)?;
@@ -59,7 +64,9 @@ impl Generation<'_> {
         })?;
         let (answer, rest) = answer.into_answer(&prompt, timings);
         // Whoever broke off sees no more, and nothing else can break off now.
-        let _ = show(&rest);
+        if !broke_off {
+            let _ = show(&rest);
+        }
         Ok(answer)
     }
 }

@@ -97,6 +97,37 @@ fn cancelling_keeps_what_was_said() {
 }
 
 #[test]
+fn whoever_broke_off_sees_no_more() {
+    let (mut pipeline, case) = text_only();
+    let mut request = Request {
+        messages: &case.messages,
+        media: &case.media,
+        prompt: &PromptOptions::default(),
+        generation: &greedy(),
+        cancel: &CancelFlag::default(),
+    };
+    let mut whole = Vec::new();
+    let keep = &mut |piece: &str| {
+        whole.push(piece.to_owned());
+        ControlFlow::Continue(())
+    };
+    pipeline.generate(&request, keep).unwrap();
+    let index = whole.iter().position(|piece| piece.chars().count() > 1).unwrap();
+    // The end of this piece is held back, since it could become the stop text.
+    let (cut, end) = whole[index].split_at(whole[index].char_indices().last().unwrap().0);
+    let generation = GenerationConfig { stop: vec![format!("{end}\u{1}")], ..greedy() };
+    request.generation = &generation;
+    let mut pieces = Vec::new();
+    let break_off = &mut |piece: &str| {
+        pieces.push(piece.to_owned());
+        if piece == cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let answer = pipeline.generate(&request, break_off).unwrap();
+    assert_eq!(pieces.last().unwrap(), cut, "{pieces:?}");
+    assert_eq!(answer.text, whole[..=index].concat());
+}
+
+#[test]
 fn settings_out_of_range_are_refused() {
     let (mut pipeline, case) = text_only();
     let request = Request {

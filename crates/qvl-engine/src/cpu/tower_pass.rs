@@ -1,10 +1,12 @@
 //! How far pictures have come in the vision tower.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 use std::vec;
 
 use qvl_checkpoint::{Grid, VisionConfig};
 
+use super::vision_block::Scratch;
 use super::vision_positions::FramePositions;
 use crate::Features;
 
@@ -21,6 +23,8 @@ pub(crate) struct TowerPass {
     pub(super) frames: Option<Frames>,
     /// Of what has left it.
     pub(super) features: Features,
+    /// Memory for a block's rows, gone with the last pass that shares it, even if that is never ended.
+    pub(super) scratch: Arc<Mutex<Option<Scratch>>>,
 }
 
 /// Frames of one picture or video that go through the tower together: they do not see each other, and can do so in any
@@ -47,10 +51,15 @@ pub(super) struct Frames {
 
 impl TowerPass {
     /// The beginning, for pictures with these grids; a feature has `width` values.
-    pub(super) fn new(grids: &[Grid], width: usize, config: &VisionConfig) -> Self {
+    pub(super) fn new(
+        grids: &[Grid],
+        width: usize,
+        config: &VisionConfig,
+        scratch: Arc<Mutex<Option<Scratch>>>,
+    ) -> Self {
         let rows = grids.iter().map(|grid| grid.merged(config.spatial_merge_size)).sum();
         let features = Features { rows, width, data: Vec::with_capacity(rows * width) };
-        Self { groups: groups(grids, config.patch_len()).into_iter(), frames: None, features }
+        Self { groups: groups(grids, config.patch_len()).into_iter(), frames: None, features, scratch }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vision tower: patches of any number of pictures and videos to features (§4).
 
 use std::mem;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use qvl_checkpoint::{Config, Grid, VisionConfig};
 use qvl_kernels::Arithmetic;
@@ -24,8 +25,8 @@ pub(super) struct VisionEncoder {
     merger: Merger,
     config: VisionConfig,
     arithmetic: Arithmetic,
-    /// Memory for a block's rows, kept while there is a pass.
-    scratch: Option<Scratch>,
+    /// Memory for a block's rows, which the passes share that there are.
+    scratch: Weak<Mutex<Option<Scratch>>>,
 }
 
 impl VisionEncoder {
@@ -44,13 +45,15 @@ impl VisionEncoder {
         let deepstack = deepstack.collect::<Result<_, _>>()?;
         let merger = Merger::open_last(&mut weights, &config)?;
         weights.finish()?;
-        Ok(Self { patch_embedding, positions, blocks, deepstack, merger, config, arithmetic, scratch: None })
+        Ok(Self { patch_embedding, positions, blocks, deepstack, merger, config, arithmetic, scratch: Weak::new() })
     }
 
     /// The beginning of a pass for pictures with these grids.
-    pub(super) fn start(&self, grids: &[Grid]) -> TowerPass {
+    pub(super) fn start(&mut self, grids: &[Grid]) -> TowerPass {
         let width = (1 + self.deepstack.len()) * self.config.out_hidden_size;
-        TowerPass::new(grids, width, &self.config)
+        let scratch = self.scratch.upgrade().unwrap_or_default();
+        self.scratch = Arc::downgrade(&scratch);
+        TowerPass::new(grids, width, &self.config, scratch)
     }
 
     /// Runs the next block on what is in the tower, or on what enters it; gives the features when all have left it.
@@ -59,10 +62,12 @@ impl VisionEncoder {
     pub(super) fn advance(&mut self, pass: &mut TowerPass, pixel_values: &[f32]) -> Option<Features> {
         let entering = || Some(self.enter(&pass.groups.next()?, pixel_values));
         if let Some(mut frames) = pass.frames.take().or_else(entering) {
-            let scratch = self.scratch.take().filter(|scratch| scratch.fits(&frames.x));
+            // What a panic may have left is overwritten.
+            let mut shared = pass.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+            let scratch = shared.take().filter(|scratch| scratch.fits(&frames.x));
             let mut scratch = scratch.unwrap_or_else(|| Scratch::new(&self.config, &frames.x));
             self.run_block(&mut frames, &mut scratch);
-            self.scratch = Some(scratch);
+            *shared = Some(scratch);
             if frames.block < self.blocks.len() {
                 pass.frames = Some(frames);
                 return None;
@@ -71,7 +76,7 @@ impl VisionEncoder {
         }
         let is_over = pass.groups.as_slice().is_empty();
         is_over.then(|| {
-            self.scratch = None;
+            pass.scratch = Arc::default();
             mem::take(&mut pass.features)
         })
     }
