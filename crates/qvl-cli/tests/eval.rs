@@ -132,8 +132,40 @@ fn mistakes_are_found_before_a_model_is_loaded() {
     assert!(text.contains("no question of the task `taste`; the file has colour"), "{text}");
     let text = failure(eval(nowhere, &good).args(["--answers", "/nowhere/answers.jsonl"]), 1);
     assert!(text.contains("cannot write the answers to /nowhere/answers.jsonl"), "{text}");
+    let text = failure(eval(nowhere, &good).args(["--json", "/nowhere/scores.json"]), 1);
+    assert!(text.contains("cannot write to /nowhere/scores.json: there is no directory /nowhere"), "{text}");
+    let text = failure(eval(nowhere, &good).arg("--json").arg(good.path()), 1);
+    assert!(text.contains("it is a directory; name a file in it"), "{text}");
     let text = failure(qvl().args(["eval", "--data", "/nowhere/questions.jsonl"]), 1);
     assert!(text.contains("/nowhere/questions.jsonl: ") && text.contains("demo/heldout/questions.jsonl"), "{text}");
+}
+
+#[test]
+fn answers_of_the_last_run_stay_until_a_model_is_loaded() {
+    let folder = folder(&[question("a", "colour", "exact", "Red")]);
+    let answers = folder.path().join("answers.jsonl");
+    fs::write(&answers, "a long night's work\n".repeat(100)).unwrap();
+    failure(eval(Path::new("/nowhere/package"), &folder).arg("--answers").arg(&answers), 1);
+    assert!(fs::read_to_string(&answers).unwrap().starts_with("a long night's work"));
+    let package = package("dense-tied");
+    eval(&package.path().join("p"), &folder).arg("--answers").arg(&answers).assert().success();
+    assert_eq!(fs::read_to_string(&answers).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_question_without_an_answer_does_not_cost_the_scores_of_others() {
+    let package = package("dense-tied");
+    let mut bad = question("bad", "colour", "exact", "Red");
+    bad["messages"][0]["content"][0]["image"] = json!("bad.png");
+    let folder = folder(&[question("good", "colour", "exact", "Red"), bad]);
+    fs::write(folder.path().join("bad.png"), b"no picture").unwrap();
+    let json = folder.path().join("scores.json");
+    let assert = eval(&package.path().join("p"), &folder).arg("--json").arg(&json).assert().code(1);
+    let output = assert.get_output();
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("(stopped: not all questions were answered)\n"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the question `bad` cannot be answered"));
+    let scores: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!((&scores["questions"], &scores["complete"]), (&json!(1), &json!(false)));
 }
 
 #[test]

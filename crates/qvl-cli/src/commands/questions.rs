@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use qvl::eval::Question;
 use serde::Serialize;
@@ -34,6 +34,18 @@ pub fn for_each(
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len} {per_sec} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Finds out, before anything is measured, whether a result can have this place; `-` is stdout.
+///
+/// # Errors
+/// If there is no such directory, or it is one.
+pub fn check_place(path: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Ok(()) };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(parent.is_dir(), "cannot write to {}: there is no directory {}", path.display(), parent.display());
+    ensure!(!path.is_dir(), "cannot write to {}: it is a directory; name a file in it", path.display());
+    Ok(())
 }
 
 /// Prints `table`, or for `-` the `report` as an object instead, and writes the object to `json` if that is a file.

@@ -15,13 +15,23 @@ pub struct AnswersFile {
 }
 
 impl AnswersFile {
-    /// Begins the file anew.
+    /// Opens the file, or makes it; what is in it stays for now.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| cannot_write(path))?;
-        Ok(Self { path: path.to_path_buf(), file })
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        Ok(Self { path: path.to_path_buf(), file: file.with_context(|| cannot_write(path))? })
+    }
+
+    /// Begins it anew.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn clear(&self) -> anyhow::Result<()> {
+        // Pipes and terminals have no length.
+        let is_file = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
+        if is_file { self.file.set_len(0).with_context(|| cannot_write(&self.path)) } else { Ok(()) }
     }
 
     /// Adds an answer, whose `score` is from 0 to 1.
