@@ -104,6 +104,21 @@ impl VideoProcessor {
         Ok(timestamps(indices, fps, self.shape.temporal))
     }
 
+    /// The `[frames, height, width]` that a video is brought to, frames in whole temporal patches.
+    ///
+    /// # Errors
+    /// As [`VideoProcessor::process`].
+    pub fn target_size(
+        &self,
+        frames: &[Rgb8],
+        meta: &VideoMeta,
+        options: &VideoOptions,
+    ) -> Result<[usize; 3], ImageError> {
+        let (taken, _) = self.taken(frames, meta, options)?;
+        let (height, width) = self.frame_size(&taken, options)?;
+        Ok([taken.len().next_multiple_of(self.shape.temporal), height, width])
+    }
+
     /// Prepares the frames of one video, all of one size.
     ///
     /// Without [`VideoOptions::sampled`] `frames` are all the frames of the source, of which some are taken.
@@ -117,23 +132,23 @@ impl VideoProcessor {
         meta: &VideoMeta,
         options: &VideoOptions,
     ) -> Result<VideoPatches, ImageError> {
-        check_fps("the video's frame rate", meta.fps)?;
-        let (taken, indices) = if options.sampled {
-            (frames.iter().collect(), source_indices(frames, meta)?)
-        } else {
-            self.take(frames, meta, options)?
-        };
+        let (taken, indices) = self.taken(frames, meta, options)?;
         let patches = self.patches(&taken, options)?;
         let timestamps = self.timestamps(&indices, meta.fps)?;
         Ok(VideoPatches { patches, timestamps, indices })
     }
 
-    fn take<'a>(
+    /// The frames that the model is shown, and where each stands in the source.
+    fn taken<'a>(
         &self,
         frames: &'a [Rgb8],
         meta: &VideoMeta,
         options: &VideoOptions,
     ) -> Result<(Vec<&'a Rgb8>, Vec<usize>), ImageError> {
+        check_fps("the video's frame rate", meta.fps)?;
+        if options.sampled {
+            return Ok((frames.iter().collect(), source_indices(frames, meta)?));
+        }
         if meta.total_frames != frames.len() {
             return Err(ImageError::BadVideo(format!(
                 "the video is said to have {} frames, but {} were given; give all of them, or say that they are sampled",
@@ -147,6 +162,14 @@ impl VideoProcessor {
     }
 
     fn patches(&self, frames: &[&Rgb8], options: &VideoOptions) -> Result<Patches, ImageError> {
+        let (height, width) = self.frame_size(frames, options)?;
+        let resized = frames.iter().map(|frame| resize(frame, height, width)).collect::<Result<Vec<_>, _>>()?;
+        let views: Vec<&Rgb8> = resized.iter().map(AsRef::as_ref).collect();
+        Ok(patchify(&views, self.shape, &self.normalizer))
+    }
+
+    /// The `(height, width)` that each of the frames is resized to.
+    fn frame_size(&self, frames: &[&Rgb8], options: &VideoOptions) -> Result<(usize, usize), ImageError> {
         let (height, width) = one_size(frames)?;
         let mut budget = options.budget.unwrap_or(self.budget);
         if options.cap_pixels_per_frame {
@@ -154,10 +177,7 @@ impl VideoProcessor {
         }
         let PatchShape { temporal, .. } = self.shape;
         let factor = self.shape.factor();
-        let (height, width) = smart_resize_video(frames.len(), height, width, temporal, factor, &budget)?;
-        let resized = frames.iter().map(|frame| resize(frame, height, width)).collect::<Result<Vec<_>, _>>()?;
-        let views: Vec<&Rgb8> = resized.iter().map(AsRef::as_ref).collect();
-        Ok(patchify(&views, self.shape, &self.normalizer))
+        smart_resize_video(frames.len(), height, width, temporal, factor, &budget)
     }
 
     fn rate(&self, options: &VideoOptions) -> Result<Rate, ImageError> {

@@ -31,19 +31,19 @@ pub(crate) struct Answers {
     cancels: Vec<CancelFlag>,
     paces: Vec<Pace>,
     unfinished: usize,
-    _held: (OwnedSemaphorePermit, Option<Room>),
+    _admission: OwnedSemaphorePermit,
 }
 
 impl Answers {
-    /// Puts the wanted answers into the queue. What is `held` for them, the question's admission and room for its pictures, is
-    /// let go of with them.
+    /// Puts the wanted answers into the queue. The question's `admission` is let go of with them, the `room` for its pictures as
+    /// soon as the model has seen them, whoever reads the answers how slowly.
     ///
     /// # Errors
     /// If the queue has no place for all of them, or one cannot be answered.
     pub(crate) fn submit(
         app: &Arc<App>,
         wanted: Vec<Wanted>,
-        held: (OwnedSemaphorePermit, Option<Room>),
+        (admission, room): (OwnedSemaphorePermit, Option<Room>),
         asked: Instant,
     ) -> Result<Self, ApiError> {
         let (sender, events) = unbounded_channel();
@@ -54,11 +54,12 @@ impl Answers {
             cancels: Vec::with_capacity(count),
             paces: vec![Pace::since(asked); count],
             unfinished: 0,
-            _held: held,
+            _admission: admission,
         };
+        let room = room.map(Arc::new);
         for (index, wanted) in wanted.into_iter().enumerate() {
             let cancel = CancelFlag::default();
-            let job = job(index, wanted, cancel.clone(), sender.clone());
+            let job = job(index, wanted, cancel.clone(), room.clone(), sender.clone());
             app.service.submit(job).map_err(|error| refused(&error))?;
             answers.cancels.push(cancel);
             answers.unfinished += 1;
@@ -94,9 +95,19 @@ impl Drop for Answers {
     }
 }
 
-fn job(index: usize, wanted: Wanted, cancel: CancelFlag, sender: UnboundedSender<(usize, Event)>) -> Job {
+fn job(
+    index: usize,
+    wanted: Wanted,
+    cancel: CancelFlag,
+    mut room: Option<Arc<Room>>,
+    sender: UnboundedSender<(usize, Event)>,
+) -> Job {
     let leaves = cancel.clone();
     let on_event = move |event| {
+        // What comes after the start comes after the prompt, whose pictures are gone then.
+        if !matches!(event, Event::Started { .. }) {
+            drop(room.take());
+        }
         if sender.send((index, event)).is_err() {
             leaves.cancel();
         }

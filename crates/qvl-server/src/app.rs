@@ -98,9 +98,9 @@ impl App {
     /// Whether a question that comes now would be taken.
     ///
     /// # Errors
-    /// If the server was asked to stop, or the queue has no place.
+    /// If the server was asked to stop, the model's thread has ended, or the queue has no place.
     pub(crate) fn check_ready(&self) -> Result<(), ApiError> {
-        if self.draining.load(Ordering::SeqCst) {
+        if self.draining.load(Ordering::SeqCst) || self.service.has_ended() {
             return Err(ApiError::stopping());
         }
         let has_place = self.service.statistics().waiting < self.options.service.max_queue.max(1);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -11,14 +11,15 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use memchr::{memchr, memchr2};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::options::ServerLimits;
 
-/// Bodies above this are parsed on a thread that may block.
-const PARSED_AT_ONCE_BYTES: usize = 64 << 10;
+/// Bodies up to this are parsed at once, others on a thread that may block. They need no room either, since the number of
+/// connections bounds them: a short question does not wait for others' pictures.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Values in a body, of all levels together. Each takes some tens of bytes once it is parsed, and may be two in the body.
 const MAX_VALUES: usize = 1 << 20;
@@ -49,14 +50,14 @@ fn permits(bytes: usize) -> u32 {
 pub(crate) struct JsonBody {
     /// Its fields.
     pub(crate) fields: Fields,
-    /// Held for as long as what was read is in memory.
-    pub(crate) room: OwnedSemaphorePermit,
+    /// Held for as long as what was read is in memory; a small one has none.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads the body of `request`.
 ///
 /// # Errors
-/// If it is not said to be JSON, too large, too slow, or no JSON object.
+/// If it is not said to be JSON, too large, too slow, or no JSON object, or if there is no room for it.
 pub(crate) async fn read_json(request: Request, bodies: &Bodies, limits: &ServerLimits) -> Result<JsonBody, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::unsupported_media_type());
@@ -65,15 +66,13 @@ pub(crate) async fn read_json(request: Request, bodies: &Bodies, limits: &Server
     if bytes > limits.body_bytes {
         return Err(ApiError::too_large(limits.body_bytes));
     }
-    let read = async {
-        let room = bodies.room(bytes).await.ok_or_else(ApiError::internal)?;
-        Ok::<_, ApiError>((read_all(request.into_body(), limits.body_bytes).await?, room))
-    };
-    let (bytes, room) = timeout(limits.body_timeout, read).await.unwrap_or_else(|_| {
-        let seconds = limits.body_timeout.as_secs();
-        Err(ApiError::timeout(format!("the body of the request was not there after {seconds} seconds; send it faster")))
-    })?;
-    Ok(JsonBody { fields: Fields::of_request(parse(bytes).await?)?, room })
+    let mut reader = Reader::new(request.into_body(), limits);
+    let mut room = None;
+    if !reader.read(SMALL_BYTES).await? {
+        room = Some(reader.take_room(bytes, bodies).await?);
+        reader.read(usize::MAX).await?;
+    }
+    Ok(JsonBody { fields: Fields::of_request(parse(reader.bytes).await?)?, room })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -86,22 +85,65 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read_all(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(limit)),
-        Err(_) => Err(ApiError::bad_request("the body of the request broke off")),
+/// Reads a body piece by piece, within limits.
+struct Reader<'l> {
+    body: Limited<Body>,
+    bytes: Vec<u8>,
+    limits: &'l ServerLimits,
+    deadline: Instant,
+}
+
+impl<'l> Reader<'l> {
+    fn new(body: Body, limits: &'l ServerLimits) -> Self {
+        let deadline = Instant::now() + limits.body_timeout;
+        Self { body: Limited::new(body, limits.body_bytes), bytes: Vec::new(), limits, deadline }
+    }
+
+    /// Reads until more than `enough` bytes are there, or all of them, and says whether it is all.
+    async fn read(&mut self, enough: usize) -> Result<bool, ApiError> {
+        let seconds = self.limits.body_timeout.as_secs();
+        timeout_at(self.deadline, self.read_frames(enough)).await.unwrap_or_else(|_| {
+            let what = format!("the body of the request was not there after {seconds} seconds; send it faster");
+            Err(ApiError::timeout(what))
+        })
+    }
+
+    async fn read_frames(&mut self, enough: usize) -> Result<bool, ApiError> {
+        while self.bytes.len() <= enough {
+            let Some(frame) = self.body.frame().await else { return Ok(true) };
+            let frame = frame.map_err(|error| broken(&*error, self.limits))?;
+            // What is no data are trailers, which say nothing here.
+            if let Ok(data) = frame.into_data() {
+                self.bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for room for `bytes`. That is not the client's time.
+    async fn take_room(&mut self, bytes: usize, bodies: &Bodies) -> Result<OwnedSemaphorePermit, ApiError> {
+        let start = Instant::now();
+        let room = timeout(self.limits.body_timeout, bodies.room(bytes)).await;
+        self.deadline += start.elapsed();
+        room.map_err(|_| ApiError::no_room_for_body())?.ok_or_else(ApiError::internal)
     }
 }
 
-async fn parse(bytes: Bytes) -> Result<Value, ApiError> {
-    let parse = |bytes: &Bytes| {
+fn broken(error: &(dyn std::error::Error + 'static), limits: &ServerLimits) -> ApiError {
+    if error.is::<LengthLimitError>() {
+        return ApiError::too_large(limits.body_bytes);
+    }
+    ApiError::bad_request("the body of the request broke off")
+}
+
+async fn parse(bytes: Vec<u8>) -> Result<Value, ApiError> {
+    let parse = |bytes: &[u8]| {
         if most_values(bytes) > MAX_VALUES {
             return Err(ApiError::bad_request(format!("the body has more than {MAX_VALUES} values; send fewer")));
         }
         serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))
     };
-    if bytes.len() <= PARSED_AT_ONCE_BYTES {
+    if bytes.len() <= SMALL_BYTES {
         return parse(&bytes);
     }
     tokio::task::spawn_blocking(move || parse(&bytes)).await.map_err(|_| ApiError::internal())?
@@ -139,6 +181,8 @@ pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::response::IntoResponse as _;
 
     use super::*;
@@ -164,6 +208,35 @@ mod tests {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             );
         }
+    }
+
+    fn text_of(bytes: usize) -> String {
+        format!("{{\"a\": \"{}\"}}", "x".repeat(bytes))
+    }
+
+    #[tokio::test]
+    async fn a_short_body_does_not_wait_for_long_ones() {
+        let body_timeout = Duration::from_millis(300);
+        let limits =
+            ServerLimits { body_bytes: 1 << 20, bodies_bytes: 1 << 20, body_timeout, ..ServerLimits::default() };
+        let bodies = Bodies::new(&limits);
+        let read = async |text: &str| read_json(request("application/json", text), &bodies, &limits).await;
+        let long = read(&text_of(900_000)).await.unwrap();
+        assert!(read(&text_of(50_000)).await.unwrap().room.is_none());
+        let error = read(&text_of(200_000)).await.err().unwrap();
+        assert_eq!(error.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop(long);
+        assert!(read(&text_of(200_000)).await.unwrap().room.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let limits = ServerLimits { body_timeout: Duration::from_millis(10), ..ServerLimits::default() };
+        let stream = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        let body = Body::from_stream(stream);
+        let request = Request::builder().header(CONTENT_TYPE, "application/json").body(body).unwrap();
+        let error = read_json(request, &Bodies::new(&limits), &limits).await.err().unwrap();
+        assert!(error.to_json()["error"]["message"].as_str().unwrap().contains("send it faster"));
     }
 
     #[test]

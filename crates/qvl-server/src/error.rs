@@ -119,6 +119,11 @@ impl ApiError {
         Self::busy("as many requests are waiting as may wait; try again later")
     }
 
+    /// The bodies of other requests take all the memory that there is for them.
+    pub(crate) fn no_room_for_body() -> Self {
+        Self::busy("the server has no room for the body of this request now; try again later")
+    }
+
     /// The server was asked to stop.
     pub(crate) fn stopping() -> Self {
         Self::busy("the server is stopping and finishes what it has; ask another one, or try again later")

@@ -20,7 +20,7 @@ pub(crate) struct Prepared {
     pub(crate) prompt: Prompt,
     /// What the answer's tokens may be.
     pub(crate) grammar: Option<Arc<Grammar>>,
-    /// Held for as long as the prompt's pixel values are in memory.
+    /// Held for as long as the prompt's pictures are in memory.
     pub(crate) room: Option<Room>,
 }
 
@@ -39,12 +39,12 @@ pub(crate) async fn prepare(app: &Arc<App>, question: &mut Question) -> Result<P
         let prompt = blocking(app, turn, move |app, _turn| make(app, &messages, &[], &options)).await?;
         return Ok(Prepared { prompt, grammar, room: None });
     }
-    let loader = Loader::fetch(sources, app.remote.as_ref()).await?;
+    let loader = Loader::fetch(sources, app.remote.as_ref(), &app.options.limits).await?;
     let turn = turn(&app.picture_turns).await?;
     let size = options.image_budget;
     let decode = move |app: &App, turn| Ok((loader.decode(&app.options.limits, &app.kept_pictures, size)?, turn));
     let (loaded, turn) = blocking(app, turn, decode).await?;
-    let bytes = estimated_bytes(&loaded, app.service.processor(), &options).saturating_mul(question.choices as u64);
+    let bytes = estimated_bytes(&loaded, app.service.processor(), &options, question.choices);
     let room = app.room.take(bytes).await?;
     let prompt = blocking(app, turn, move |app, _turn| make(app, &messages, &resize(app, loaded)?, &options)).await?;
     Ok(Prepared { prompt, grammar, room: Some(room) })

@@ -1,6 +1,7 @@
 //! How the prompt is made: the fields that clients of other servers already send.
 
 use qvl::{PixelBudget, Processor, PromptOptions};
+use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::fields::Fields;
@@ -11,6 +12,9 @@ const MAX_PIXELS: u64 = 1 << 28;
 
 /// Fastest sampling of a video, frames per second.
 const MAX_FPS: f64 = 1000.0;
+
+/// Bytes of the variables of a template, as JSON; the published templates have a few flags.
+const MAX_VARIABLES_BYTES: usize = 16 << 10;
 
 /// Variables of the template that are the server's.
 const OWN_VARIABLES: [&str; 4] = ["messages", "tools", "add_generation_prompt", "documents"];
@@ -37,8 +41,19 @@ pub(crate) fn read_prompt_options(
             }
         }
         options.template_variables = kwargs.into_rest();
+        check_variables(&options.template_variables)?;
     }
     Ok(options)
+}
+
+/// Variables are copied and may be printed by the template, so there is a limit to them.
+fn check_variables(variables: &Map<String, Value>) -> Result<(), ApiError> {
+    let bytes = serde_json::to_vec(variables).map_or(usize::MAX, |text| text.len());
+    if bytes > MAX_VARIABLES_BYTES {
+        let what = format!("has {bytes} bytes, the limit is {MAX_VARIABLES_BYTES}; shorten it");
+        return Err(ApiError::field("chat_template_kwargs", what));
+    }
+    Ok(())
 }
 
 /// The pixel budget is that of each picture; of a video, that of all its frames together.

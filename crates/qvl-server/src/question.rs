@@ -1,6 +1,6 @@
 //! A request for an answer in a conversation, whichever endpoint it came to.
 
-use qvl::{GenerationConfig, Message, PromptOptions};
+use qvl::{GenerationConfig, Message, Part, PromptOptions};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -61,13 +61,17 @@ impl Question {
         Ok(())
     }
 
-    /// Bytes of all texts of the conversation.
+    /// Bytes of all texts of the conversation: whatever a template may print.
     pub(crate) fn text_bytes(&self) -> usize {
-        let parts = self.messages.iter().flat_map(|message| &message.content);
-        let texts = parts.map(|part| if let qvl::Part::Text(text) = part { text.len() } else { 0 }).sum::<usize>();
-        let calls = self.messages.iter().flat_map(|message| &message.tool_calls);
-        texts + calls.map(|call| call.arguments.to_string().len()).sum::<usize>()
+        self.messages.iter().map(message_bytes).sum()
     }
+}
+
+fn message_bytes(message: &Message) -> usize {
+    let parts = message.content.iter().map(|part| if let Part::Text(text) = part { text.len() } else { 0 });
+    let calls = message.tool_calls.iter().map(|call| call.name.len() + call.arguments.to_string().len());
+    let reasoning = message.reasoning.as_ref().map_or(0, String::len);
+    parts.sum::<usize>() + calls.sum::<usize>() + reasoning
 }
 
 /// Reads a format: `{"type": "json_schema", …}`, whose schema lies in `json_schema` or, in `/v1/responses`, beside the type.

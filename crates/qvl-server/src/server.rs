@@ -34,7 +34,10 @@ const MAX_HEADERS: usize = 128;
 /// How long to wait after the system refused a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why a server does not start.
+/// How often it is looked whether the model's thread is still there.
+const MODEL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a server does not start, or ends unasked.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The model's thread does not start.
@@ -61,6 +64,11 @@ pub enum ServerError {
     /// Pictures cannot be fetched over https.
     #[error("pictures cannot be fetched from the network: {0}")]
     Remote(#[from] RemoteError),
+    /// The model's thread ended while the server ran.
+    #[error(
+        "the model's thread has ended, which is a defect of this program; start it again, and report what the log says"
+    )]
+    ModelEnded,
 }
 
 /// A model behind a port.
@@ -99,7 +107,10 @@ impl Server {
 
     /// Answers requests until `shutdown`; then takes no more questions, finishes the answers that it has begun, and returns.
     /// Until the last of these has ended it listens, and tells everybody else that it is not ready.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// [`ServerError::ModelEnded`] if the model's thread ends before that, so that whoever started the server starts another.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         let Self { listener, app, router } = self;
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
@@ -121,21 +132,32 @@ impl Server {
         }
         // A connection that is dropped cancels its answers, so that the model's thread ends soon.
         connections.shutdown().await;
+        let ended_unasked = app.service.has_ended();
         let stopped = spawn_blocking(move || app.service.stop()).await;
         if stopped.is_err() {
             tracing::error!("the model's thread did not end well");
         }
+        if ended_unasked { Err(ServerError::ModelEnded) } else { Ok(()) }
     }
 }
 
-/// Waits for `shutdown`, and then for the end of the last answer, but no longer than until the moment that it gives: by then all
-/// has to be over.
+/// Waits for `shutdown` or the end of the model's thread, and then for the end of the last answer, but no longer than until the
+/// moment that it gives: by then all has to be over.
 async fn last_answer(shutdown: impl Future<Output = ()>, app: Arc<App>) -> Instant {
-    shutdown.await;
+    tokio::select! {
+        () = shutdown => {}
+        () = model_ended(&app.service) => {}
+    }
     let deadline = Instant::now() + app.options.limits.drain_timeout;
     // Whether it was in time shows at the connections.
     let _ = timeout_at(deadline, app.drain()).await;
     deadline
+}
+
+async fn model_ended(service: &Service) {
+    while !service.has_ended() {
+        sleep(MODEL_PAUSE).await;
+    }
 }
 
 /// The next connection, when there is a place for it.
@@ -172,5 +194,36 @@ async fn serve(
         .serve_connection(stream, TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!("a connection ended: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use qvl::EngineOptions;
+    use qvl_export::{ExportOptions, NoProgress, export};
+
+    use super::*;
+
+    fn pipeline() -> Pipeline {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/tiny/dense-tied");
+        let package = folder.path().join("package");
+        export(&checkpoint, &ExportOptions::new(package.clone()), &NoProgress).unwrap();
+        Pipeline::open(&package, &EngineOptions::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_ends_when_its_model_does() {
+        let options = ServerOptions { port: 0, ..ServerOptions::default() };
+        let server = Server::bind(pipeline(), options).await.unwrap();
+        let app = Arc::clone(&server.app);
+        assert!(app.check_ready().is_ok());
+        let running = tokio::spawn(server.run(std::future::pending()));
+        let service = app.service.clone();
+        spawn_blocking(move || service.stop()).await.unwrap();
+        assert!(app.check_ready().is_err());
+        assert!(matches!(running.await.unwrap(), Err(ServerError::ModelEnded)));
     }
 }

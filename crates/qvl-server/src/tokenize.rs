@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::body::{json_response, read_json};
+use crate::body::{JsonBody, json_response, read_json};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::media::Sources;
@@ -21,7 +21,7 @@ use crate::tools::{ToolForm, read_tools};
 
 /// The tokens of a text (`prompt`), or of a conversation (`messages`) with its template and pictures.
 pub(crate) async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let mut fields = read_json(request, &app.bodies, &app.options.limits).await?.fields;
+    let JsonBody { mut fields, room: _room } = read_json(request, &app.bodies, &app.options.limits).await?;
     check_model(&mut fields, &app)?;
     // There is no token that a text begins with.
     fields.ignore(&["add_special_tokens", "add_generation_prompt"]);

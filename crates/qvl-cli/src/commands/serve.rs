@@ -40,8 +40,7 @@ async fn run(pipeline: Pipeline, options: ServerOptions, cancel: &CancelFlag) ->
     let name = options.model_name.clone();
     let server = Server::bind(pipeline, options).await?;
     print(&format!("{name} is ready at http://{}\n", server.address()?))?;
-    server.run(asked_to_stop(cancel)).await;
-    Ok(())
+    Ok(server.run(asked_to_stop(cancel)).await?)
 }
 
 async fn asked_to_stop(cancel: &CancelFlag) {

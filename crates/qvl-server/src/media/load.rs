@@ -1,18 +1,16 @@
 //! From URLs to decoded pictures.
 
 use qvl::media::{ImageError, ImageLimits, Rgb8, SAMPLED_FPS, VideoMeta, decode_frames, decode_image, frames_to_video};
-use qvl::{Media, PixelBudget, Processor, PromptOptions};
+use qvl::{Media, PixelBudget, Processor};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::data_url;
 use super::kept::{KeptPictures, PictureKey};
 use super::source::{Source, SourceKind};
 use crate::error::ApiError;
 use crate::options::ServerLimits;
-use crate::remote::RemoteMedia;
-
-/// Bytes of pixel values for a pixel of a resized picture: three samples in single precision, and the picture stands
-/// for both frames of a temporal patch.
-const BYTES_PER_PIXEL: u64 = 24;
+use crate::remote::{RemoteError, RemoteMedia};
 
 /// A source whose bytes are here, or in its `data:` URL.
 #[derive(Debug)]
@@ -39,14 +37,30 @@ enum File {
 #[derive(Debug)]
 pub(crate) struct Loader {
     fetched: Vec<Fetched>,
+    /// Held until what was fetched from elsewhere is decoded.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Loader {
-    /// Fetches what lies elsewhere, if `remote` allows that.
+    /// Fetches what lies elsewhere, if `remote` allows that: as many bytes together, in as much time, as the request's body may
+    /// have.
     ///
     /// # Errors
-    /// If a URL is of another kind, or not allowed, or gives nothing.
-    pub(crate) async fn fetch(sources: Vec<Source>, remote: Option<&RemoteMedia>) -> Result<Self, ApiError> {
+    /// If a URL is of another kind, or not allowed, or gives nothing or too much.
+    pub(crate) async fn fetch(
+        sources: Vec<Source>,
+        remote: Option<&RemoteMedia>,
+        limits: &ServerLimits,
+    ) -> Result<Self, ApiError> {
+        let fetch = Self::fetch_all(sources, Elsewhere { remote, turn: None, limit: limits.body_bytes, taken: 0 });
+        timeout(limits.body_timeout, fetch).await.unwrap_or_else(|_| {
+            let seconds = limits.body_timeout.as_secs();
+            let what = format!("the pictures of the request were not fetched within {seconds} seconds");
+            Err(ApiError::bad_request(what + "; send them as data: URLs, or fewer of them"))
+        })
+    }
+
+    async fn fetch_all(sources: Vec<Source>, mut elsewhere: Elsewhere<'_>) -> Result<Self, ApiError> {
         let mut fetched = Vec::with_capacity(sources.len());
         for Source { param, kind } in sources {
             let (kind, urls) = match kind {
@@ -56,11 +70,11 @@ impl Loader {
             };
             let mut files = Vec::with_capacity(urls.len());
             for url in urls {
-                files.push(file(&param, url, remote).await?);
+                files.push(elsewhere.file(&param, url).await?);
             }
             fetched.push(Fetched { param, kind, files });
         }
-        Ok(Self { fetched })
+        Ok(Self { fetched, _turn: elsewhere.turn })
     }
 
     /// Decodes everything but the pictures that were kept; for a thread that may block. Pictures may have the size of `size`.
@@ -98,34 +112,50 @@ impl Loaded {
             Self::Decoded(key, picture) => kept.resize(key, &picture, processor).map(Media::Resized),
         }
     }
-
-    /// Bytes of its pixel values, at most.
-    fn estimated_bytes(&self, images: PixelBudget, videos: PixelBudget) -> u64 {
-        let area = |picture: &Rgb8| (picture.width * picture.height) as u64;
-        let pixels = match self {
-            Self::Ready(Media::Resized(picture)) => area(picture.picture()),
-            Self::Ready(Media::Image(picture)) | Self::Decoded(_, picture) => bounded(images, area(picture)),
-            Self::Ready(Media::Video { frames, .. }) => bounded(videos, frames.iter().map(area).sum()),
-        };
-        pixels.saturating_mul(BYTES_PER_PIXEL)
-    }
 }
 
-async fn file(param: &str, url: String, remote: Option<&RemoteMedia>) -> Result<File, ApiError> {
-    if data_url::is_data_url(&url) {
-        return Ok(File::DataUrl(url));
+/// What lies elsewhere, for one request.
+struct Elsewhere<'r> {
+    remote: Option<&'r RemoteMedia>,
+    /// Taken for the first picture that is fetched.
+    turn: Option<OwnedSemaphorePermit>,
+    /// Bytes that all may have together.
+    limit: usize,
+    taken: usize,
+}
+
+impl Elsewhere<'_> {
+    async fn file(&mut self, param: &str, url: String) -> Result<File, ApiError> {
+        if data_url::is_data_url(&url) {
+            return Ok(File::DataUrl(url));
+        }
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if !matches!(scheme.as_deref(), Some("http" | "https")) {
+            let what = "is no URL that pictures are taken from; give a data: URL, as data:image/png;base64,…";
+            return Err(ApiError::field(param, what));
+        }
+        let Some(remote) = self.remote else {
+            let what = "this server fetches no pictures from the network (its operator can start it with \
+                        --allow-remote-media); send the picture as a data: URL";
+            return Err(ApiError::field(param, what));
+        };
+        if self.turn.is_none() {
+            self.turn = remote.request().await;
+        }
+        let left = self.limit - self.taken;
+        let bytes = remote.fetch_within(&url, left).await.map_err(|error| self.error(param, left, &error))?;
+        self.taken += bytes.len();
+        Ok(File::Bytes(bytes))
     }
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    if !matches!(scheme.as_deref(), Some("http" | "https")) {
-        let what = "is no URL that pictures are taken from; give a data: URL, as data:image/png;base64,…";
-        return Err(ApiError::field(param, what));
+
+    fn error(&self, param: &str, left: usize, error: &RemoteError) -> ApiError {
+        if matches!(error, RemoteError::TooLarge(limit) if *limit == left) {
+            let what =
+                format!("the pictures of the request have more than {} bytes; give fewer or smaller ones", self.limit);
+            return ApiError::field(param, what);
+        }
+        ApiError::field(param, error)
     }
-    let Some(remote) = remote else {
-        let what = "this server fetches no pictures from the network (its operator can start it with \
-                    --allow-remote-media); send the picture as a data: URL";
-        return Err(ApiError::field(param, what));
-    };
-    remote.fetch(&url).await.map(File::Bytes).map_err(|error| ApiError::field(param, error))
 }
 
 /// What the pictures of a request may still take.
@@ -220,17 +250,4 @@ fn sentence(error: &ImageError, limits: &ServerLimits) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// Bytes that the prepared pictures will take at most.
-pub(crate) fn estimated_bytes(loaded: &[Loaded], processor: &Processor, options: &PromptOptions) -> u64 {
-    let images = options.image_budget.unwrap_or_else(|| processor.images().budget());
-    let videos = options.video.budget.unwrap_or_else(|| processor.videos().budget());
-    loaded.iter().map(|loaded| loaded.estimated_bytes(images, videos)).fold(0, u64::saturating_add)
-}
-
-/// The area after resizing, at most: sides are rounded to multiples of the patch, so a little is added.
-fn bounded(budget: PixelBudget, pixels: u64) -> u64 {
-    let least = budget.min_pixels.min(budget.max_pixels);
-    pixels.clamp(least, budget.max_pixels).saturating_add(64 << 10)
 }

@@ -4,9 +4,11 @@ mod data_url;
 mod kept;
 mod load;
 mod room;
+mod size;
 mod source;
 
 pub(crate) use kept::KeptPictures;
-pub(crate) use load::{Loaded, Loader, estimated_bytes};
+pub(crate) use load::{Loaded, Loader};
 pub(crate) use room::{PreparedRoom, Room};
+pub(crate) use size::estimated_bytes;
 pub(crate) use source::{Source, Sources};

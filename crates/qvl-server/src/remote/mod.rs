@@ -15,10 +15,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use error::RemoteError;
 pub use network::{Network, NetworkError, is_public};
@@ -36,8 +37,8 @@ pub struct RemoteLimits {
     pub max_redirects: usize,
     /// Time for one picture, from the call to the last byte, redirects and waiting for a turn included.
     pub time: Duration,
-    /// Pictures that are fetched at once; more wait for their turn. Memory is bounded by this many times `max_bytes`, twice while a
-    /// buffer grows.
+    /// Pictures that are fetched at once, and requests whose pictures are fetched and not decoded yet; more wait for their turn.
+    /// Memory is bounded by this many times what a request's pictures may have together, and `max_bytes` more while a buffer grows.
     pub at_once: usize,
     /// Ranges that pictures may come from although they are not public, such as a company's own servers.
     pub permitted: Vec<Network>,
@@ -55,6 +56,7 @@ pub struct RemoteMedia {
     limits: RemoteLimits,
     connector: Connector,
     turns: Semaphore,
+    requests: Arc<Semaphore>,
 }
 
 impl RemoteMedia {
@@ -76,8 +78,13 @@ impl RemoteMedia {
 
     fn with(limits: RemoteLimits, resolver: Box<dyn Resolver>, roots: RootCertStore) -> Result<Self, RemoteError> {
         let connector = Connector::new(resolver, roots, limits.permitted.clone())?;
-        let turns = Semaphore::new(limits.at_once);
-        Ok(Self { limits, connector, turns })
+        let (turns, requests) = (Semaphore::new(limits.at_once), Arc::new(Semaphore::new(limits.at_once)));
+        Ok(Self { limits, connector, turns, requests })
+    }
+
+    /// Waits until pictures of one more request may be fetched, which are in memory for as long as the permit is held.
+    pub(crate) async fn request(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.requests).acquire_owned().await.ok()
     }
 
     /// The bytes that `url` gives. They are whatever the host sent: the decoder says whether they are a picture.
@@ -85,11 +92,17 @@ impl RemoteMedia {
     /// # Errors
     /// See [`RemoteError`]; its text can be shown to whoever named the URL.
     pub async fn fetch(&self, url: &str) -> Result<Vec<u8>, RemoteError> {
+        self.fetch_within(url, usize::MAX).await
+    }
+
+    /// As [`fetch`](Self::fetch), and no more than `bytes_left`.
+    pub(crate) async fn fetch_within(&self, url: &str, bytes_left: usize) -> Result<Vec<u8>, RemoteError> {
         let target = Target::parse(url)?;
+        let max_bytes = self.limits.max_bytes.min(bytes_left);
         let fetched = tokio::time::timeout(self.limits.time, async {
             // An error would mean a closed semaphore, and nobody closes it.
             let _turn = self.turns.acquire().await;
-            self.follow(target).await
+            self.follow(target, max_bytes).await
         });
         let result = fetched.await.unwrap_or(Err(RemoteError::TooSlow(self.limits.time.as_secs_f32())));
         if let Err(error) = &result {
@@ -98,10 +111,10 @@ impl RemoteMedia {
         result
     }
 
-    async fn follow(&self, mut target: Target) -> Result<Vec<u8>, RemoteError> {
+    async fn follow(&self, mut target: Target, max_bytes: usize) -> Result<Vec<u8>, RemoteError> {
         for _ in 0..=self.limits.max_redirects {
             let stream = self.connector.connect(&target).await?;
-            match exchange(stream, &target, self.limits.max_bytes).await? {
+            match exchange(stream, &target, max_bytes).await? {
                 Reply::Bytes(bytes) => return Ok(bytes),
                 Reply::Redirect(next) => target = next,
             }

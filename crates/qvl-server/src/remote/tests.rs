@@ -15,6 +15,9 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::error::ApiError;
+use crate::media::{Loader, Sources};
+use crate::options::ServerLimits;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 7\r\n\r\npicture";
 
@@ -131,4 +134,34 @@ async fn https_needs_a_trusted_certificate_for_the_name() {
         let error = media.fetch(&format!("https://{host}:{}/", address.port())).await.unwrap_err();
         assert!(error.to_string().contains("its certificate is not trusted"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn all_pictures_of_a_request_have_one_limit_and_one_turn() {
+    let (address, connections) = server().await;
+    let (media, _) = media("127.0.0.1", &[&[address]], RootCertStore::empty());
+    let limits = ServerLimits { body_bytes: 15, body_timeout: Duration::from_millis(500), ..ServerLimits::default() };
+    let fetch = async |pictures: usize| {
+        let mut sources = Sources::new(&limits);
+        for picture in 0..pictures {
+            sources
+                .image(format!("picture {picture}"), format!("http://pictures.example:{}/", address.port()))
+                .unwrap();
+        }
+        Loader::fetch(sources.into_list(), Some(&media), &limits).await
+    };
+    let message = |error: ApiError| error.to_json()["error"]["message"].as_str().unwrap().to_owned();
+    // Seven bytes each.
+    let said = message(fetch(3).await.unwrap_err());
+    assert_eq!(said, "picture 2: the pictures of the request have more than 15 bytes; give fewer or smaller ones");
+    let mut held = Vec::new();
+    for _ in 0..media.limits.at_once {
+        held.push(fetch(2).await.unwrap());
+    }
+    let before = connections.load(Ordering::Relaxed);
+    let said = message(fetch(1).await.unwrap_err());
+    assert!(said.contains("not fetched within"), "{said}");
+    assert_eq!(connections.load(Ordering::Relaxed), before);
+    held.pop();
+    fetch(1).await.unwrap();
 }

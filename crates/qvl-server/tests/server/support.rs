@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use qvl::media::read_image;
 use qvl::{Answer, CancelFlag, EngineOptions, GenerationConfig, Message, Part, Pipeline, PromptOptions, Request, Role};
 use qvl_export::{ExportOptions, NoProgress, Precision, export};
-use qvl_server::{Server, ServerOptions};
+use qvl_server::{Server, ServerError, ServerOptions};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -91,7 +91,7 @@ pub fn alone(
 pub struct Running {
     pub address: String,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), ServerError>>,
 }
 
 /// Starts a server on a free port.
@@ -152,7 +152,7 @@ impl Running {
 
     /// Waits for its end.
     pub async fn ended(self) {
-        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap();
     }
 
     pub async fn stop(mut self) {

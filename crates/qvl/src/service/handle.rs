@@ -86,6 +86,11 @@ impl Service {
         self.0.inbox.statistics()
     }
 
+    /// Whether the thread has ended: after [`stop`](Self::stop), or because it failed, which the log tells.
+    pub fn has_ended(&self) -> bool {
+        self.0.inbox.has_ended()
+    }
+
     /// Takes no more jobs, finishes those that it took, and returns when the model is closed.
     ///
     /// Jobs that shall not be waited for have to be cancelled. It must not be called from a job's events.

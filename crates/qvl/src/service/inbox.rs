@@ -84,6 +84,11 @@ impl Inbox {
         drop(state.unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Whether the thread has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().has_ended
+    }
+
     /// Notes that the thread has ended, and hands out the tickets that nobody will take any more.
     pub(super) fn end(&self) -> Vec<Ticket> {
         let mut state = self.lock();

@@ -73,6 +73,7 @@ fn all_are_told_when_the_thread_dies() {
         assert!(matches!(asked.end().0, Err(Error::ServiceEnded)));
     }
     service.stop();
+    assert!(service.has_ended());
     let (job, _) = job(prompt(&service, "And now?"), greedy());
     assert!(matches!(service.submit(job), Err(SubmitError::Stopping)));
 }
