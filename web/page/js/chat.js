@@ -80,7 +80,7 @@ export class Chat {
     this.#answer?.retire();
     const conversation = this.#conversation;
     const { media: pictures, currentPicture: current } = conversation;
-    const request = chatRequest({ model: this.model, turns: conversation.turns, settings: this.#settings.values });
+    const request = chatRequest({ model: this.model, turns: conversation.heard, settings: this.#settings.values });
     const turn = conversation.beginAnswer();
     const running = new AbortController();
     const view = new AnswerView(turn, {

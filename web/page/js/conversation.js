@@ -30,9 +30,18 @@ export class Conversation {
     return this.turns.at(-1)?.role === "assistant" ? this.turns.pop() : null;
   }
 
+  /**
+   * What the model is told: all turns but the questions that failed without a word of an answer. The server may have refused one
+   * for its picture, and would refuse all that come after it. The last question is among them until its answer fails.
+   */
+  get heard() {
+    const failed = (answer) => answer?.state === "failed" && answer.text === "" && answer.reasoning === "";
+    return this.turns.filter((turn, index) => !failed(turn.role === "user" ? this.turns[index + 1] : turn));
+  }
+
   /** All pictures and videos, in the order in which the model sees them. */
   get media() {
-    return this.turns.flatMap((turn) => turn.media ?? []);
+    return this.heard.flatMap((turn) => turn.media ?? []);
   }
 
   /**
@@ -40,7 +49,7 @@ export class Conversation {
    * -1 without pictures.
    */
   get currentPicture() {
-    const last = this.turns.findLast((turn) => turn.media?.length > 0);
+    const last = this.heard.findLast((turn) => turn.media?.length > 0);
     return last ? this.media.indexOf(last.media[0]) : -1;
   }
 

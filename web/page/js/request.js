@@ -4,7 +4,7 @@
 const PIXELS_PER_TOKEN = 32 * 32;
 
 /**
- * @param {{model: string, turns: object[], settings: object}} what turns as `Conversation` keeps them, settings as `Settings` gives
+ * @param {{model: string, turns: object[], settings: object}} what turns as `Conversation.heard` gives them, settings as `Settings` gives
  *   them; what is null there is left to the model
  */
 export function chatRequest({ model, turns, settings }) {

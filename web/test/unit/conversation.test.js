@@ -32,6 +32,36 @@ test("pictures learn what they became, in order over all turns", () => {
   );
 });
 
+test("a question that was refused is not told again, and neither are its pictures", () => {
+  const conversation = new Conversation();
+  conversation.ask("x", [picture("a")]);
+  Object.assign(conversation.beginAnswer(), { text: "A cat.", state: "done" });
+  conversation.ask("y", [picture("damaged")]);
+  assert.equal(conversation.heard.length, 3);
+  Object.assign(conversation.beginAnswer(), { state: "failed", error: "this is no picture" });
+  assert.equal(conversation.heard.length, 2);
+  conversation.ask("z", [picture("c")]);
+  assert.deepEqual(
+    conversation.heard.map((turn) => turn.text),
+    ["x", "A cat.", "z"],
+  );
+  assert.deepEqual(
+    conversation.media.map((item) => item.name),
+    ["a", "c"],
+  );
+  assert.equal(conversation.currentPicture, 1);
+});
+
+test("a failed question is told when it is asked again, and one whose answer broke off stays", () => {
+  const conversation = new Conversation();
+  conversation.ask("x", []);
+  Object.assign(conversation.beginAnswer(), { state: "failed" });
+  conversation.dropAnswer();
+  assert.equal(conversation.heard.length, 1);
+  Object.assign(conversation.beginAnswer(), { state: "failed", text: "A c" });
+  assert.equal(conversation.heard.length, 2);
+});
+
 test("only an answer can be dropped", () => {
   const conversation = new Conversation();
   conversation.ask("x", []);

@@ -56,7 +56,7 @@ test("pictures come before the text, what moves is a video, thinking and empty a
   conversation.beginAnswer();
   conversation.ask("", [picture("c")]);
   Object.assign(conversation.beginAnswer(), { text: "A cat.", reasoning: "Hm." });
-  assert.deepEqual(chatRequest({ model: "m", turns: conversation.turns, settings: EMPTY }).messages, [
+  assert.deepEqual(chatRequest({ model: "m", turns: conversation.heard, settings: EMPTY }).messages, [
     {
       role: "user",
       content: [
