@@ -53,6 +53,25 @@ fn greedy_tokens(choose: &dyn Fn(&mut Command) -> &mut Command) {
     }
 }
 
+/// The search without a token that ends answers, which the command line takes from the package.
+#[test]
+fn beams_find_the_answer_of_transformers_on_both_engines() {
+    let package = package("dense-tied");
+    let text = fs::read_to_string(reference("golden/dense-tied/beams.json")).unwrap();
+    let records: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let record = records.iter().find(|record| record["case"] == "one_image" && record["num_beams"] == 2).unwrap();
+    for engine in [&["--engine", "ort"][..], &["--engine", "cpu", "--precise"]] {
+        let mut command = qvl();
+        command.arg("run").arg(package.path().join("p")).args([
+            "--prompt",
+            "Describe this image in detail.",
+            "--image",
+        ]);
+        command.arg(image("gradient_400x300.png")).args(["--num-beams", "2", "--max-new-tokens", "24", "--ignore-eos"]);
+        assert_eq!(json(command.args(engine))["token_ids"], record["generated"]);
+    }
+}
+
 #[test]
 fn the_object_has_exactly_its_fields() {
     let package = package("dense-tied");

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use qvl_engine::Engine;
+use qvl_engine::{Engine, Logits};
 use qvl_processor::{Prompt, Tokenizer};
 
 use crate::answer::{Answer, Timings, timed};
 use crate::answer_state::{AnswerState, Step};
+use crate::beams::{self, BeamSearch, Found, Task};
 use crate::cached_prompt::PromptLayout;
 use crate::cancel::CancelFlag;
 use crate::decoding;
@@ -39,14 +40,33 @@ impl Generation<'_> {
     ///
     /// # Errors
     /// If the engine fails or the logits are broken.
-    pub(crate) fn run(self, sequence: &mut Sequence, mut prompt: Prompt, on_text: OnText<'_>) -> Result<Answer, Error> {
-        let Self { engine, tokenizer, vision, cancel, .. } = self;
-        let layout = PromptLayout::new(&prompt, engine.config())?;
-        sequence.reuse(engine, &layout)?;
-        let mut answer = AnswerState::new(&prompt, self.settings, self.limit, cancel);
+    pub(crate) fn run(
+        mut self,
+        sequence: &mut Sequence,
+        mut prompt: Prompt,
+        on_text: OnText<'_>,
+    ) -> Result<Answer, Error> {
+        let layout = PromptLayout::new(&prompt, self.engine.config())?;
+        sequence.reuse(self.engine, &layout)?;
         let mut pass = PromptPass::new(layout, PixelSource::take(&mut prompt), self.timings);
-        let logits = pass.complete(engine, vision, sequence, self.prefill_chunk, cancel)?;
-        let mut timings = pass.timings;
+        let logits = pass.complete(self.engine, self.vision, sequence, self.prefill_chunk, self.cancel)?;
+        self.timings = pass.timings;
+        match &self.settings.beams {
+            None => self.decode(sequence, &prompt, logits.as_ref(), on_text),
+            Some(beams) => self.search(beams, sequence, &prompt, logits.as_ref(), on_text),
+        }
+    }
+
+    /// Takes token after token; without logits, because the prompt was cancelled, none.
+    fn decode(
+        mut self,
+        sequence: &mut Sequence,
+        prompt: &Prompt,
+        logits: Option<&Logits>,
+        on_text: OnText<'_>,
+    ) -> Result<Answer, Error> {
+        let Self { engine, tokenizer, .. } = self;
+        let mut answer = AnswerState::new(prompt, self.settings, self.limit, self.cancel);
         let mut show = |text: &str| if text.is_empty() { ControlFlow::Continue(()) } else { on_text(text) };
         let mut broke_off = false;
         let mut on_step = |step: Step| {
@@ -54,7 +74,7 @@ impl Generation<'_> {
             broke_off |= flow.is_break();
             flow
         };
-        timed(&mut timings.decode, || {
+        timed(&mut self.timings.decode, || {
             let Some(logits) = logits else { return Ok(()) };
             answer.take(tokenizer, logits.last(), &mut on_step)?;
             while answer.finished().is_none() {
@@ -62,10 +82,33 @@ impl Generation<'_> {
             }
             Ok::<(), Error>(())
         })?;
-        let (answer, rest) = answer.into_answer(&prompt, timings);
+        let (answer, rest) = answer.into_answer(prompt, self.timings);
         // Whoever broke off sees no more, and nothing else can break off now.
         if !broke_off {
             let _ = show(&rest);
+        }
+        Ok(answer)
+    }
+
+    /// Searches the most likely answer; without logits, because the prompt was cancelled, there is none.
+    fn search(
+        mut self,
+        beams: &BeamSearch,
+        sequence: &Sequence,
+        prompt: &Prompt,
+        logits: Option<&Logits>,
+        on_text: OnText<'_>,
+    ) -> Result<Answer, Error> {
+        let Self { tokenizer, settings, limit, cancel, .. } = self;
+        let task = Task { tokenizer, prompt, config: settings, limit, cancel };
+        let found = timed(&mut self.timings.decode, || match logits {
+            Some(logits) => beams::search(self.engine, sequence, beams, &task, logits.last()),
+            None => Ok(Found::nothing()),
+        })?;
+        let answer = found.into_answer(prompt, self.timings);
+        if !answer.text.is_empty() {
+            // It is all there is, so that nothing can be broken off.
+            let _ = on_text(&answer.text);
         }
         Ok(answer)
     }

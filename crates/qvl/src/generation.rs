@@ -5,6 +5,7 @@ use std::path::Path;
 use qvl_checkpoint::{ReadError, read_text_limited};
 use serde::Deserialize;
 
+use crate::beams::BeamSearch;
 use crate::sampler::Sampling;
 
 /// The file in a checkpoint or a package that holds the model's own defaults.
@@ -33,6 +34,9 @@ pub struct GenerationConfig {
     /// quotes the prompt or repeats itself, and is the same. Only where the engine gives logits for all rows; with ONNX
     /// Runtime, whose last bits depend on the number of rows, two tokens that are equally likely may change places.
     pub prompt_lookup: bool,
+    /// Search the most likely answer instead of taking token after token; excludes sampling. The text comes at once, when the
+    /// search is over. Not read from `generation_config.json`, and not for [`Service`](crate::service::Service).
+    pub beams: Option<BeamSearch>,
 }
 
 impl Default for GenerationConfig {
@@ -44,6 +48,7 @@ impl Default for GenerationConfig {
             ignore_eos: false,
             stop: Vec::new(),
             prompt_lookup: true,
+            beams: None,
         }
     }
 }
@@ -70,6 +75,12 @@ pub enum GenerationConfigError {
     /// A stop text of no characters would end every answer at once.
     #[error("a stop text is empty; leave it out, or give the characters to stop at")]
     EmptyStop,
+    /// Beams and a draw exclude each other.
+    #[error("beam search does not sample; turn do_sample off, or leave the beams out")]
+    SampledBeams,
+    /// A service gives answers token by token.
+    #[error("a service does not search with beams; leave them out")]
+    BeamsOfService,
 }
 
 impl GenerationConfig {
@@ -121,7 +132,11 @@ impl GenerationConfig {
         if self.stop.iter().any(String::is_empty) {
             return Err(GenerationConfigError::EmptyStop);
         }
-        Ok(())
+        let Some(beams) = &self.beams else { return Ok(()) };
+        if !self.sampling.is_greedy() {
+            return Err(GenerationConfigError::SampledBeams);
+        }
+        beams.validate()
     }
 }
 

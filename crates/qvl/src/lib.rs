@@ -22,6 +22,7 @@
 
 mod answer;
 mod answer_state;
+mod beams;
 pub mod bench;
 mod byte_cache;
 mod cached_prompt;
@@ -58,6 +59,7 @@ mod tool_calls;
 mod vision_cache;
 
 pub use answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
+pub use beams::BeamSearch;
 pub use byte_cache::ByteCache;
 pub use cached_prompt::LayoutError;
 pub use calibration::{CalibrationError, CalibrationSet};

@@ -4,7 +4,7 @@
 ///
 /// The stop text that ends first wins (of several ending together, the longest), so the result does not depend on
 /// how the text is cut into pieces.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StopMatcher {
     stops: Vec<String>,
     held: String,

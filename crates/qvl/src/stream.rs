@@ -3,7 +3,7 @@
 /// Turns the bytes of tokens into text, holding back a character whose bytes are not all there.
 ///
 /// All pieces together equal the lossy decoding of all bytes together: bytes that are no UTF-8 become U+FFFD.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Utf8Stream {
     pending: Vec<u8>,
 }

@@ -6,7 +6,7 @@ use crate::stop::StopMatcher;
 use crate::stream::Utf8Stream;
 
 /// The text of an answer while it grows: whole characters, no control tokens, nothing of a stop text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TextStream {
     characters: Utf8Stream,
     stops: StopMatcher,

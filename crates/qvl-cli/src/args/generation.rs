@@ -1,7 +1,7 @@
 //! How an answer is generated.
 
 use clap::Args;
-use qvl::GenerationConfig;
+use qvl::{BeamSearch, GenerationConfig};
 
 /// Options of the generation; without them the package's `generation_config.json` decides.
 #[derive(Debug, Args)]
@@ -37,6 +37,16 @@ pub struct GenerationArgs {
     /// Always take the most likely token
     #[arg(long)]
     pub no_sample: bool,
+    /// Search the most likely answer with N beams (to 16; 1 for none) instead of drawing one. The text comes at its end
+    #[arg(long, value_name = "N", conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "seed"])]
+    pub num_beams: Option<usize>,
+    /// Rank the answers of beams by their log-probability over their number of tokens to the power F: above 0 favours long ones,
+    /// below 0 short ones [default: 1]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, requires = "num_beams")]
+    pub length_penalty: Option<f32>,
+    /// End the search as soon as there are as many whole answers as beams, even if a better one may follow
+    #[arg(long, requires = "num_beams")]
+    pub early_stopping: bool,
     /// Makes a sampled answer repeatable
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -58,7 +68,7 @@ impl GenerationArgs {
         let mut config = defaults.clone();
         let sampling = &mut config.sampling;
         sampling.do_sample |= self.shapes_the_draw();
-        sampling.do_sample &= !self.no_sample;
+        sampling.do_sample &= !self.no_sample && self.num_beams.is_none();
         sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
         sampling.top_k = self.top_k.unwrap_or(sampling.top_k);
         sampling.top_p = self.top_p.unwrap_or(sampling.top_p);
@@ -72,7 +82,15 @@ impl GenerationArgs {
         config.stop.extend_from_slice(&self.stop);
         config.ignore_eos |= self.ignore_eos;
         config.prompt_lookup &= !self.no_lookup;
+        config.beams = self.beams();
         config
+    }
+
+    /// One beam is the greedy answer.
+    fn beams(&self) -> Option<BeamSearch> {
+        let num_beams = self.num_beams.filter(|&num_beams| num_beams != 1)?;
+        let length_penalty = self.length_penalty.unwrap_or(BeamSearch::default().length_penalty);
+        Some(BeamSearch { num_beams, length_penalty, early_stopping: self.early_stopping })
     }
 
     fn shapes_the_draw(&self) -> bool {
@@ -134,6 +152,23 @@ mod tests {
     fn the_lookup_is_on_unless_it_is_turned_off() {
         assert!(applied(&[], &GenerationConfig::default()).prompt_lookup);
         assert!(!applied(&["--no-lookup"], &GenerationConfig::default()).prompt_lookup);
+    }
+
+    #[test]
+    fn beams_take_the_place_of_a_draw() {
+        let mut defaults = GenerationConfig::default();
+        defaults.sampling.do_sample = true;
+        let config = applied(&["--num-beams", "3", "--length-penalty", "-0.5", "--early-stopping"], &defaults);
+        assert!(config.sampling.is_greedy());
+        let beams = BeamSearch { num_beams: 3, length_penalty: -0.5, early_stopping: true };
+        assert_eq!(config.beams, Some(beams));
+        let greedy = applied(&["--num-beams", "1"], &defaults);
+        assert!(greedy.sampling.is_greedy() && greedy.beams.is_none());
+        for wrong in
+            [&["--num-beams", "2", "--temperature", "1"][..], &["--early-stopping"], &["--length-penalty", "1"]]
+        {
+            assert!(Line::try_parse_from([&["test"], wrong].concat()).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

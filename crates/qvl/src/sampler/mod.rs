@@ -52,10 +52,7 @@ impl Sampler {
         check(logits)?;
         let settings = &self.settings;
         let mut logits = logits.to_vec();
-        for &(token, bias) in &settings.logit_bias {
-            change(&mut logits, token, |logit| logit + bias);
-        }
-        seen.penalise(&mut logits, settings);
+        self.adjust(&mut logits, seen);
         if settings.is_greedy() {
             return argmax(&logits);
         }
@@ -65,6 +62,37 @@ impl Sampler {
         candidates.keep_min_p(settings.min_p);
         Ok(candidates.draw(uniform(&mut self.random)))
     }
+
+    /// The log-probability of each token by `logits`, with bias and penalties added to it, as `transformers` does where it adds
+    /// them up over an answer.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose).
+    pub(crate) fn log_probabilities(&self, logits: &[f32], seen: &SeenTokens) -> Result<Vec<f32>, SampleError> {
+        check(logits)?;
+        // There is one if there is any.
+        argmax(logits)?;
+        let mut log_probabilities = log_softmax(logits);
+        self.adjust(&mut log_probabilities, seen);
+        Ok(log_probabilities)
+    }
+
+    /// Adds the bias and the penalties.
+    fn adjust(&self, logits: &mut [f32], seen: &SeenTokens) {
+        for &(token, bias) in &self.settings.logit_bias {
+            change(logits, token, |logit| logit + bias);
+        }
+        seen.penalise(logits, &self.settings);
+    }
+}
+
+/// The logarithms of the softmax of `logits`, the sum in double precision.
+fn log_softmax(logits: &[f32]) -> Vec<f32> {
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - f64::from(greatest)).exp()).sum();
+    // Of large logits only the difference to the greatest has digits to spare.
+    let shift = f64::from(greatest) + sum.ln();
+    logits.iter().map(|&logit| (f64::from(logit) - shift) as f32).collect()
 }
 
 /// Changes the logit of `token`, if there is one. The result is kept finite, so that an extreme penalty cannot make an

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Sampling, change};
 
 /// Which tokens the prompt and the answer hold so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct SeenTokens {
     anywhere: HashSet<u32>,
     /// How often each token is in the answer.

@@ -14,7 +14,7 @@ use super::statistics::Statistics;
 use super::submit_error::SubmitError;
 use crate::cached_prompt::PromptLayout;
 use crate::error::Error;
-use crate::generation::GenerationConfig;
+use crate::generation::{GenerationConfig, GenerationConfigError};
 use crate::pipeline::{Pipeline, answer_limit};
 
 /// A handle to the thread that answers.
@@ -76,6 +76,9 @@ impl Service {
     /// prompt leaves no room in the model's context. The job's events are dropped then; none came.
     pub fn submit(&self, job: Job) -> Result<(), SubmitError> {
         job.generation.validate().map_err(Error::from)?;
+        if job.generation.beams.is_some() {
+            return Err(Error::from(GenerationConfigError::BeamsOfService).into());
+        }
         let limit = answer_limit(&self.0.config, &job.prompt, job.generation.max_new_tokens)?;
         let layout = PromptLayout::new(&job.prompt, &self.0.config).map_err(Error::from)?;
         self.0.inbox.push(Ticket { job, layout, limit })

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::answer::FinishReason;
+use crate::beams::BeamSearch;
 
 #[test]
 fn jobs_beyond_the_queue_are_refused_and_the_others_answered() {
@@ -26,6 +27,8 @@ fn jobs_that_can_have_no_answer_are_refused() {
     let submit = |prompt, settings| service.submit(job(prompt, settings).0);
     let wrong = GenerationConfig { max_new_tokens: 0, ..greedy() };
     assert!(matches!(submit(prompt(&service, "Hi"), wrong), Err(SubmitError::Invalid(Error::GenerationConfig(_)))));
+    let beams = GenerationConfig { beams: Some(BeamSearch::default()), ..greedy() };
+    assert!(matches!(submit(prompt(&service, "Hi"), beams), Err(SubmitError::Invalid(Error::GenerationConfig(_)))));
     let mut long = prompt(&service, "Hi");
     let context = service.config().text.max_position_embeddings;
     long.token_ids.resize(context, 1);
