@@ -119,15 +119,20 @@ fn a_writer_stops_when_told() {
     assert!(matches!(result, Err(OnnxError::Stopped)), "{result:?}");
 }
 
-#[test]
-fn lengths_that_contradict_the_shape_are_found() {
+/// A written graph with one external tensor, `w`.
+fn with_one_weight() -> ModelProto {
     let directory = tempfile::tempdir().unwrap();
     let onnx = directory.path().join("g.onnx");
     let finished = AtomicUsize::new(0);
     let mut g = GraphBuilder::new();
     g.weight("w", DataType::Float32, &[8], Counting { row: &[8], finished: &finished }).unwrap();
     g.finish("test").write(&onnx, &directory.path().join("d"), &|_| true).unwrap();
-    let mut model = ModelProto::read(&std::fs::read(&onnx).unwrap()).unwrap();
+    ModelProto::read(&std::fs::read(&onnx).unwrap()).unwrap()
+}
+
+#[test]
+fn lengths_that_contradict_the_shape_are_found() {
+    let mut model = with_one_weight();
     model.graph.as_mut().unwrap().initializer[0].dims[0] = i64::MAX;
     let error = model.external_tensors().next().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "external tensor `w` has an impossible shape or type");
@@ -138,13 +143,7 @@ fn lengths_that_contradict_the_shape_are_found() {
 
 #[test]
 fn an_entry_that_is_there_twice_is_found() {
-    let directory = tempfile::tempdir().unwrap();
-    let onnx = directory.path().join("g.onnx");
-    let finished = AtomicUsize::new(0);
-    let mut g = GraphBuilder::new();
-    g.weight("w", DataType::Float32, &[8], Counting { row: &[8], finished: &finished }).unwrap();
-    g.finish("test").write(&onnx, &directory.path().join("d"), &|_| true).unwrap();
-    let mut model = ModelProto::read(&std::fs::read(&onnx).unwrap()).unwrap();
+    let mut model = with_one_weight();
     let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
     let location = StringStringEntryProto { key: "location".into(), value: "../../etc/passwd".into() };
     tensor.external_data.push(location);

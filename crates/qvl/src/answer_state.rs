@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use qvl_processor::{Prompt, Tokenizer};
 
 use crate::answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
+use crate::cached_prompt::position_after;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
 use crate::generation::GenerationConfig;
@@ -64,8 +65,7 @@ impl AnswerState {
             stream: TextStream::new(&settings.stop),
             tokens: prompt.token_ids.clone(),
             prompt_tokens: prompt.token_ids.len(),
-            // Text goes on one position after the greatest of the prompt on any axis (SPEC §6).
-            first_position: prompt.token_ids.len() as i64 + prompt.rope_delta,
+            first_position: position_after(prompt),
             ends: if settings.ignore_eos { Vec::new() } else { settings.eos_token_ids.clone() },
             limit,
             cancel: cancel.clone(),

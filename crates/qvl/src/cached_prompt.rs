@@ -22,6 +22,11 @@ impl CachedToken {
     }
 }
 
+/// Position of the first token after `prompt`, on all axes: one after the greatest of the prompt on any axis (SPEC §6).
+pub(crate) fn position_after(prompt: &Prompt) -> i64 {
+    prompt.token_ids.len() as i64 + prompt.rope_delta
+}
+
 /// A prompt's tokens as the KV cache will hold them, and where its pictures are.
 #[derive(Debug)]
 pub(crate) struct PromptLayout {

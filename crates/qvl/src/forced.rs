@@ -6,6 +6,7 @@ use std::sync::Arc;
 use qvl_engine::{Engine, Features, Logits};
 use qvl_processor::Prompt;
 
+use crate::cached_prompt::position_after;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
 use crate::sequence::Sequence;
@@ -44,8 +45,7 @@ impl<'a> ForcedDecoding<'a> {
             features,
             prompt_tokens,
             forced_tokens: 0,
-            // Text goes on one position after the greatest of the prompt on any axis (SPEC §6).
-            first_position: prompt_tokens as i64 + prompt.rope_delta,
+            first_position: position_after(prompt),
             after_prompt: logits.clone(),
             logits,
         }

@@ -26,10 +26,7 @@ impl TokenLogprobs {
     ///
     /// `count` is taken as [`MAX_TOP_LOGPROBS`] where it is greater.
     pub fn new(logits: &[f32], id: u32, count: usize, tokenizer: &Tokenizer) -> Self {
-        let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - f64::from(best)).exp()).sum();
-        // Of large logits only the difference to the greatest has digits to spare.
-        let logprob = |logit: f32| (f64::from(logit) - f64::from(best) - sum.ln()) as f32;
+        let logprob = log_probability(logits);
         let bytes = |id: u32| tokenizer.token_bytes(id).unwrap_or_default().to_vec();
         let own = usize::try_from(id).ok().and_then(|index| logits.get(index)).copied();
         let top = most_likely(logits, count.min(MAX_TOP_LOGPROBS));
@@ -40,6 +37,16 @@ impl TokenLogprobs {
             top: top.into_iter().map(|(id, logit)| (id, logprob(logit), bytes(id))).collect(),
         }
     }
+}
+
+/// From the logit of one of the tokens that `logits` belong to, to its log-probability: the logarithm of the softmax, with its sum in
+/// double precision.
+pub(crate) fn log_probability(logits: &[f32]) -> impl Fn(f32) -> f32 {
+    let best = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - best).exp()).sum();
+    let log_sum = sum.ln();
+    // Of large logits only the difference to the greatest has digits to spare.
+    move |logit| (f64::from(logit) - best - log_sum) as f32
 }
 
 /// The `count` tokens with the greatest logits above minus infinity, in one pass over the vocabulary.

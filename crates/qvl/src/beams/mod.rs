@@ -14,6 +14,7 @@ use qvl_processor::{Prompt, Tokenizer};
 pub use settings::BeamSearch;
 
 use crate::answer::{Answer, FinishReason, ImageInfo, Timings, Usage};
+use crate::cached_prompt::position_after;
 use crate::cancel::CancelFlag;
 use crate::error::Error;
 use crate::generation::GenerationConfig;
@@ -95,8 +96,7 @@ fn walk(
     let mut search = Search::new(settings, task.config, task.tokenizer, task.limit, seen);
     let mut parents = search.advance(logits, logits.len())?;
     branches.push(sequence.fork(engine, sequence.len())?);
-    // Text goes on one position after the greatest of the prompt on any axis (SPEC §6).
-    let mut position = task.prompt.token_ids.len() as i64 + task.prompt.rope_delta;
+    let mut position = position_after(task.prompt);
     while !search.is_over() && !task.cancel.is_cancelled() {
         branch(engine, branches, &parents)?;
         let last = search.running().iter().filter_map(|beam| beam.tokens.last().copied());

@@ -10,6 +10,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub use seen::SeenTokens;
 pub use settings::Sampling;
 
+use crate::token_logprobs::log_probability;
+
 /// Logits that no token can be chosen from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SampleError {
@@ -72,7 +74,8 @@ impl Sampler {
         check(logits)?;
         // There is one if there is any.
         argmax(logits)?;
-        let mut log_probabilities = log_softmax(logits);
+        let log_probability = log_probability(logits);
+        let mut log_probabilities: Vec<f32> = logits.iter().map(|&logit| log_probability(logit)).collect();
         self.adjust(&mut log_probabilities, seen);
         Ok(log_probabilities)
     }
@@ -84,15 +87,6 @@ impl Sampler {
         }
         seen.penalise(logits, &self.settings);
     }
-}
-
-/// The logarithms of the softmax of `logits`, the sum in double precision.
-fn log_softmax(logits: &[f32]) -> Vec<f32> {
-    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - f64::from(greatest)).exp()).sum();
-    // Of large logits only the difference to the greatest has digits to spare.
-    let shift = f64::from(greatest) + sum.ln();
-    logits.iter().map(|&logit| (f64::from(logit) - shift) as f32).collect()
 }
 
 /// Changes the logit of `token`, if there is one. The result is kept finite, so that an extreme penalty cannot make an
